@@ -1,0 +1,89 @@
+"""The UniRepLKNet block (paper section 3.1, Figure 2): depthwise convolution, channel gate, feed-forward network."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.layers import DepthwiseConv2d, DropPath, GlobalResponseNorm, SqueezeExcite
+from models.reparam import DilatedReparamConv, depthwise_from, fuse_conv_norm
+
+EXPANSION = 4
+SMALLEST_REPARAM_KERNEL = 7
+
+
+def depthwise_layer(channels: int, kernel_size: int) -> DilatedReparamConv | DepthwiseConv2d:
+    """Training form of the block's first layer: branches from 7x7 on, a plain kernel below."""
+    if kernel_size >= SMALLEST_REPARAM_KERNEL:
+        return DilatedReparamConv(channels, kernel_size)
+    return DepthwiseConv2d(channels, kernel_size)
+
+
+class FusedBlock(nn.Module):
+    """Deploy form: every norm, the layer scale and the response norm's beta live in the kernel and the linears."""
+
+    def __init__(
+        self,
+        dwconv: DepthwiseConv2d,
+        se: SqueezeExcite,
+        pwconv1: nn.Linear,
+        grn: GlobalResponseNorm,
+        pwconv2: nn.Linear,
+    ) -> None:
+        super().__init__()
+        self.dwconv = dwconv
+        self.se = se
+        self.pwconv1 = pwconv1
+        self.grn = grn
+        self.pwconv2 = pwconv2
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.se(self.dwconv(x)).permute(0, 2, 3, 1)  # (N, C, H, W) -> (N, H, W, C)
+        y = self.pwconv2(self.grn(F.gelu(self.pwconv1(y))))
+        return x + y.permute(0, 3, 1, 2)
+
+
+class UniRepLKNetBlock(nn.Module):
+    """Training form of the block. x: (N, C, H, W) in and out."""
+
+    def __init__(self, channels: int, kernel_size: int, drop_path: float = 0.0, layer_scale_init: float = 1e-6) -> None:
+        super().__init__()
+        hidden = EXPANSION * channels
+        self.dwconv = depthwise_layer(channels, kernel_size)
+        self.norm = nn.BatchNorm2d(channels)
+        self.se = SqueezeExcite(channels)
+        self.pwconv1 = nn.Linear(channels, hidden)
+        self.grn = GlobalResponseNorm(hidden)
+        self.pwconv2 = nn.Linear(hidden, channels, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.gamma = nn.Parameter(torch.full((channels,), layer_scale_init))
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.se(self.norm(self.dwconv(x))).permute(0, 2, 3, 1)  # (N, C, H, W) -> (N, H, W, C)
+        y = self.pwconv2(self.grn(F.gelu(self.pwconv1(y)))).permute(0, 3, 1, 2)
+        y = self.norm2(y) * self.gamma[:, None, None]
+        return x + self.drop_path(y)
+
+    @torch.no_grad()
+    def fuse(self) -> FusedBlock:
+        return FusedBlock(self._fused_dwconv(), self.se, self.pwconv1, self._fused_grn(), self._fused_pwconv2())
+
+    def _fused_dwconv(self) -> DepthwiseConv2d:
+        merged = self.dwconv.merged() if isinstance(self.dwconv, DilatedReparamConv) else (self.dwconv.weight, None)
+        return depthwise_from(*fuse_conv_norm(*merged, self.norm), like=self.norm.weight)
+
+    def _fused_grn(self) -> GlobalResponseNorm:
+        grn = GlobalResponseNorm(self.grn.gamma.numel(), beta=False, eps=self.grn.eps)
+        grn.gamma = self.grn.gamma
+        return grn
+
+    def _fused_pwconv2(self) -> nn.Linear:
+        """beta is added after all that is not linear, so it passes through the linear layer into its bias."""
+        assert self.grn.beta is not None
+        weight = self.pwconv2.weight.double()
+        fused, bias = fuse_conv_norm(weight, weight @ self.grn.beta.double(), self.norm2)
+        gamma = self.gamma.double()
+        linear = nn.Linear(weight.shape[1], weight.shape[0])
+        linear.weight = nn.Parameter((fused * gamma[:, None]).to(self.pwconv2.weight))
+        linear.bias = nn.Parameter((bias * gamma).to(self.pwconv2.weight))
+        return linear

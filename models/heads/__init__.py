@@ -1,0 +1,1 @@
+"""What answers: each file holds a head and the result type it speaks."""

@@ -1,0 +1,92 @@
+"""Classification: pooled features, normalised, through one linear layer; scored and ranked labels as the answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from models.heads.base import Head, InvalidOption
+from models.unireplknet import Features
+
+
+class ScoreFunction(StrEnum):
+    """How logits become scores: probabilities that sum to 1, independent probabilities, or the logits themselves."""
+
+    SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
+    NONE = "none"
+
+
+SCORES: dict[ScoreFunction, Callable[[Tensor], Tensor]] = {
+    ScoreFunction.SOFTMAX: lambda logits: logits.softmax(dim=-1),
+    ScoreFunction.SIGMOID: torch.sigmoid,
+    ScoreFunction.NONE: lambda logits: logits,
+}
+
+
+@dataclass(frozen=True)
+class ClassificationOptions:
+    """top_k: labels to return, 0 for all. function_to_apply: by default the one the checkpoint was trained with."""
+
+    top_k: int = 5
+    function_to_apply: ScoreFunction | None = None
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    label: str
+    class_id: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Labels from the highest score to the lowest."""
+
+    predictions: list[LabelScore]
+
+
+class ClassificationHead(Head):
+    """num_features: channels of the last stage. labels: name of every class, in the order of the logits.
+
+    norm_eps: 1e-6 as in the authors' ImageNet head. Rows hold `logits` (classes,) and `embedding` (num_features,),
+    the normalised pooled features from which the logits are computed.
+    """
+
+    result_type = Classification
+    option_type = ClassificationOptions
+    outputs: ClassVar[tuple[str, ...]] = ("logits", "embedding")
+
+    def __init__(
+        self,
+        num_features: int,
+        labels: Sequence[str],
+        function_to_apply: ScoreFunction = ScoreFunction.SOFTMAX,
+        norm_eps: float = 1e-6,
+        init_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if not labels:
+            raise ValueError("a classification head needs at least one label, got none")
+        self.labels = tuple(labels)
+        self.function_to_apply = ScoreFunction(function_to_apply)
+        self.norm = nn.LayerNorm(num_features, eps=norm_eps)
+        self.linear = nn.Linear(num_features, len(self.labels))
+        nn.init.trunc_normal_(self.linear.weight, std=0.02 * init_scale)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, features: Features, x: Tensor) -> dict[str, Tensor]:
+        embedding = self.norm(features[-1].mean(dim=(2, 3)))
+        return {"logits": self.linear(embedding), "embedding": embedding}
+
+    def interpret(self, row: dict[str, Tensor], options: ClassificationOptions) -> Classification:
+        count = len(self.labels)
+        if not 0 <= options.top_k <= count:
+            raise InvalidOption("top_k", f"{options.top_k} is not from 0 (all) to {count}, the number of classes")
+        scores = SCORES[options.function_to_apply or self.function_to_apply](row["logits"].float())
+        values, classes = scores.topk(options.top_k or count)
+        ranked = zip(values.tolist(), classes.tolist(), strict=True)
+        return Classification([LabelScore(self.labels[i], i, value) for value, i in ranked])

@@ -1,0 +1,81 @@
+"""The small layers of UniRepLKNet. Feature maps are (N, C, H, W) unless a name ends in _nhwc."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kernels import depthwise_conv2d
+
+
+class DepthwiseConv2d(nn.Module):
+    """A K x K kernel per channel, "same" padding, stride 1."""
+
+    def __init__(self, channels: int, kernel_size: int, dilation: int = 1, bias: bool = False) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.weight = nn.Parameter(torch.empty(channels, 1, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+        nn.init.trunc_normal_(self.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return depthwise_conv2d(x, self.weight, self.bias, self.dilation)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """LayerNorm over the channels of every pixel of an (N, C, H, W) map."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
+class GlobalResponseNorm(nn.Module):
+    """Global Response Normalization (ConvNeXt V2, eq. 1-3) on an (N, H, W, C) map, its skip folded in.
+
+    beta is absent in the deploy form, where the next linear layer has taken it over.
+    """
+
+    def __init__(self, channels: int, beta: bool = True, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.zeros(channels))
+        self.beta = nn.Parameter(torch.zeros(channels)) if beta else None
+
+    def forward(self, x_nhwc: Tensor) -> Tensor:
+        response = torch.linalg.vector_norm(x_nhwc, dim=(1, 2), keepdim=True)
+        response = response / (response.mean(dim=-1, keepdim=True) + self.eps)
+        scale = 1 + self.gamma * response
+        return x_nhwc * scale if self.beta is None else torch.addcmul(self.beta, x_nhwc, scale)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate from the map's mean (Hu et al. 2018), reduced by four."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(channels, channels // 4)
+        self.up = nn.Linear(channels // 4, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeezed = x.mean(dim=(2, 3))
+        gate = self.up(F.relu(self.down(squeezed))).sigmoid()
+        return x * gate[:, :, None, None]
+
+
+class DropPath(nn.Module):
+    """Drop the residual branch of a random part of the batch while training (Huang et al. 2016)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = 1.0 - self.rate
+        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        return x * mask.div_(keep)

@@ -1,0 +1,74 @@
+"""The contract of every preprocessor, and the two ways it refuses a payload."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass
+class PayloadError(Exception):
+    """A payload that is refused. `code` is stable, for programs; `detail` names the value, the limit and the remedy."""
+
+    code: str
+    detail: str
+    limit: float | None = None
+    actual: float | None = None
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class UnsupportedFormat(PayloadError):
+    """The bytes are of no format that this preprocessor reads."""
+
+
+class UndecodableInput(PayloadError):
+    """The format is known, but the bytes are broken."""
+
+
+class TooLarge(PayloadError):
+    """The payload declares more than a limit allows; found before the memory for it is spent."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a decode worker hands back: a compact array, and a description of the input for the answer."""
+
+    array: NDArray[Any]
+    description: dict[str, Any] = field(default_factory=dict)
+
+
+OptionsT = TypeVar("OptionsT")
+
+
+class Preprocessor(Generic[OptionsT]):
+    """bytes -> Sample -> batch. Subclasses are frozen dataclasses whose fields travel in the checkpoint.
+
+    `decode` faces hostile bytes with C libraries and runs in a killable worker process. `transform` is trusted,
+    has no weights, and runs batched where the model is.
+    """
+
+    modality: ClassVar[str]
+    media_types: ClassVar[tuple[str, ...]]
+    option_type: ClassVar[type]
+
+    def decode(self, payload: bytes, options: OptionsT) -> Sample:
+        """Raises PayloadError, and nothing else, for bytes that cannot be used."""
+        raise NotImplementedError
+
+    def blank(self) -> Sample:
+        """A sample of the right shape, to warm a model up with."""
+        raise NotImplementedError
+
+    def collate(self, samples: Sequence[Sample]) -> Tensor:
+        """Stack samples on a new first axis, on the CPU, in the samples' dtype."""
+        return torch.from_numpy(np.stack([sample.array for sample in samples]))
+
+    def transform(self, batch: Tensor) -> Tensor:
+        """The model's float32 input for a collated batch, on the batch's device."""
+        raise NotImplementedError

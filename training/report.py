@@ -1,0 +1,52 @@
+"""What a run leaves for people: metrics as JSON, the learning curve as a picture."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from training.data import Splits
+from training.fit import EpochRecord, Score
+from training.recipe import Recipe
+
+
+def write_report(out: Path, history: Sequence[EpochRecord], test: Score, splits: Splits, recipe: Recipe) -> None:
+    """metrics.json: recipe, splits, every epoch and the test score by class; curve.png: the epochs, drawn."""
+    metrics = {
+        "test": {
+            "accuracy": test.accuracy,
+            "loss": test.loss,
+            "per_class": dict(zip(splits.labels, test.per_class, strict=True)),
+        },
+        "splits": {
+            "train": len(splits.train),
+            "validation": len(splits.validation),
+            "test": len(splits.test),
+            "origin": splits.origin,
+        },
+        "recipe": asdict(recipe),
+        "torch": torch.__version__,
+        "epochs": [asdict(record) for record in history],
+    }
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    draw_curve(out / "curve.png", history)
+
+
+def draw_curve(path: Path, history: Sequence[EpochRecord]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    epochs = [record.epoch + 1 for record in history]
+    figure, (losses, accuracy) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    losses.plot(epochs, [record.train_loss for record in history], label="training (augmented)")
+    losses.plot(epochs, [record.validation_loss for record in history], label="validation")
+    losses.set(xlabel="epoch", ylabel="cross-entropy")
+    losses.legend()
+    accuracy.plot(epochs, [record.validation_accuracy for record in history])
+    accuracy.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
