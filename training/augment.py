@@ -1,5 +1,7 @@
 """Augmentation of whole batches, by kornia: colour and geometry, erasing, mixing of pictures and their targets."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from kornia.augmentation import (
@@ -14,6 +16,9 @@ from torch import Tensor
 
 from training.recipe import Recipe
 
+# (N, 3, H, W) pictures and (N,) class ids -> mixed pictures, and (N, 3): first class, second class, second's share
+Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
 
 class BatchAugment:
     """(N, 3, H, W) in [0, 1] and (N,) class ids -> pictures of the same shape and (N, classes) soft targets.
@@ -22,37 +27,53 @@ class BatchAugment:
     """
 
     def __init__(self, recipe: Recipe, num_classes: int) -> None:
-        steps: list[torch.nn.Module] = []
-        if recipe.flip:
-            steps.append(RandomHorizontalFlip(p=0.5))
-        if recipe.trivial_augment:
-            steps.append(TrivialAugment())
-        if recipe.erasing:
-            steps.append(RandomErasing(p=recipe.erasing))
-        self.pictures = AugmentationSequential(*steps, data_keys=["input"]) if steps else None
-        mixes = ((_mixup, recipe.mixup), (_cutmix, recipe.cutmix))
+        self.pictures = picture_augment(recipe)
+        mixes = ((mixup, recipe.mixup), (cutmix, recipe.cutmix))
         self.mixes = [mix(strength) for mix, strength in mixes if strength]
         self.mix_probability = recipe.mix_probability if self.mixes else 0.0
         self.num_classes = num_classes
 
     def __call__(self, pictures: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        if self.pictures is not None:
-            pictures = self.pictures(pictures)
+        pictures = self.pictures(pictures)
         if torch.rand(()).item() >= self.mix_probability:
-            return pictures, F.one_hot(classes, self.num_classes).float()
+            return pictures, self._one_hot(classes)
         mix = self.mixes[int(torch.randint(len(self.mixes), ()).item())]
         pictures, pairs = mix(pictures, classes)
-        return pictures, self._soft(pairs.reshape(-1, len(classes), 3)[0])
+        return pictures, torch.lerp(self._one_hot(pairs[:, 0]), self._one_hot(pairs[:, 1]), pairs[:, 2:].float())
 
-    def _soft(self, pairs: Tensor) -> Tensor:
-        """kornia's (N, 3) rows of first class, second class and the second's share."""
-        first, second = (F.one_hot(pairs[:, i].long(), self.num_classes).float() for i in (0, 1))
-        return torch.lerp(first, second, pairs[:, 2:3].to(first))
+    def _one_hot(self, classes: Tensor) -> Tensor:
+        return F.one_hot(classes.long(), self.num_classes).float()
 
 
-def _mixup(largest_share: float) -> torch.nn.Module:
-    return RandomMixUpV2(lambda_val=(0.0, largest_share), p=1.0, data_keys=["input", "class"])
+def picture_augment(recipe: Recipe) -> torch.nn.Module:
+    steps: list[torch.nn.Module] = [RandomHorizontalFlip(p=0.5)] if recipe.flip else []
+    if recipe.trivial_augment:
+        steps.append(TrivialAugment())
+    if recipe.erasing:
+        steps.append(RandomErasing(p=recipe.erasing))
+    if not steps:
+        return torch.nn.Identity()
+    augment: torch.nn.Module = AugmentationSequential(*steps, data_keys=["input"])
+    return augment
 
 
-def _cutmix(alpha: float) -> torch.nn.Module:
-    return RandomCutMixV2(beta=alpha, p=1.0, data_keys=["input", "class"], use_correct_lambda=True)
+def mixup(largest_share: float) -> Mix:
+    """Zhang et al. 2018, the second picture's share uniform from 0 to `largest_share`."""
+    augment = RandomMixUpV2(lambda_val=(0.0, largest_share), p=1.0, data_keys=["input", "class"])
+
+    def mix(pictures: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        return augment(pictures, classes)
+
+    return mix
+
+
+def cutmix(alpha: float) -> Mix:
+    """Yun et al. 2019. kornia gives the share that is kept, unlike its mixup, which gives the share that is added."""
+    augment = RandomCutMixV2(beta=alpha, p=1.0, data_keys=["input", "class"], use_correct_lambda=True)
+
+    def mix(pictures: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        pictures, pairs = augment(pictures, classes)
+        first, second, kept = pairs.reshape(-1, 3).unbind(dim=1)
+        return pictures, torch.stack([first, second, 1 - kept], dim=1)
+
+    return mix

@@ -7,31 +7,38 @@ from torch import Tensor, nn
 
 from models.unireplknet import Features
 
-
-class Head(nn.Module):
-    """Features and the input in, one row per sample out; `interpret` turns a row into the task's answer.
-
-    `forward` sees the input because some answers are given in its units or its size. Rows are what the predictor
-    splits a batch into: a dict of tensors without the batch axis.
-    """
-
-    result_type: ClassVar[type]
-    option_type: ClassVar[type]
-
-    def forward(self, features: Features, x: Tensor) -> dict[str, Tensor]:
-        raise NotImplementedError
-
-    def interpret(self, row: dict[str, Tensor], options: Any) -> Any:
-        """The answer of `result_type` for one row, given validated options of `option_type`."""
-        raise NotImplementedError
+Row = dict[str, Tensor]  # one sample's outputs, without the batch axis
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class InvalidOption(Exception):
-    """A request's option that this head's checkpoint cannot honour."""
+    """A request's option that this checkpoint cannot honour."""
 
     option: str
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.option}: {self.detail}"
+        return f"{self.option} {self.detail}"
+
+
+class Head(nn.Module):
+    """Features and the input in, named outputs per sample out; `interpret` turns a row into the task's answer.
+
+    `forward` sees the input because some answers are given in its units or its size. Heads that also describe their
+    input as a vector name that output `embedding`, and set `embeds`.
+    """
+
+    result_type: ClassVar[type]
+    option_type: ClassVar[type]
+    embeds: ClassVar[bool] = False
+
+    def forward(self, features: Features, x: Tensor) -> Row:
+        """Outputs with the batch as their first axis."""
+        raise NotImplementedError
+
+    def check(self, options: Any) -> None:
+        """Raise InvalidOption, before anything is computed, for options that this checkpoint cannot honour."""
+
+    def interpret(self, row: Row, options: Any) -> Any:
+        """The answer, of `result_type`, for one row and checked options."""
+        raise NotImplementedError

@@ -1,14 +1,14 @@
 """Classification: pooled features, normalised, through one linear layer; scored and ranked labels as the answer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from models.heads.base import Head, InvalidOption
+from models.heads.base import Head, InvalidOption, Row
 from models.unireplknet import Features
 
 
@@ -29,10 +29,12 @@ SCORES: dict[ScoreFunction, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class ClassificationOptions:
-    """top_k: labels to return, 0 for all. function_to_apply: by default the one the checkpoint was trained with."""
+    """What a request may ask of the answer."""
 
-    top_k: int = 5
-    function_to_apply: ScoreFunction | None = None
+    top_k: int = field(default=5, metadata={"description": "Labels to return, best first; 0 for all", "ge": 0})
+    function_to_apply: ScoreFunction | None = field(
+        default=None, metadata={"description": "How scores are made; by default as the model was trained"}
+    )
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Classification:
 
     predictions: list[LabelScore]
 
+    def as_hf(self) -> list[dict[str, str | float]]:
+        """The bare list that Hugging Face clients expect."""
+        return [{"label": item.label, "score": item.score} for item in self.predictions]
+
 
 class ClassificationHead(Head):
     """num_features: channels of the last stage. labels: name of every class, in the order of the logits.
@@ -58,7 +64,7 @@ class ClassificationHead(Head):
 
     result_type = Classification
     option_type = ClassificationOptions
-    outputs: ClassVar[tuple[str, ...]] = ("logits", "embedding")
+    embeds: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -78,15 +84,18 @@ class ClassificationHead(Head):
         nn.init.trunc_normal_(self.linear.weight, std=0.02 * init_scale)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, features: Features, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, features: Features, x: Tensor) -> Row:
         embedding = self.norm(features[-1].mean(dim=(2, 3)))
         return {"logits": self.linear(embedding), "embedding": embedding}
 
-    def interpret(self, row: dict[str, Tensor], options: ClassificationOptions) -> Classification:
-        count = len(self.labels)
-        if not 0 <= options.top_k <= count:
-            raise InvalidOption("top_k", f"{options.top_k} is not from 0 (all) to {count}, the number of classes")
+    def check(self, options: ClassificationOptions) -> None:
+        if options.top_k > len(self.labels):
+            raise InvalidOption(
+                "top_k", f"is {options.top_k}, expected 0 (all) to {len(self.labels)}, the labels known"
+            )
+
+    def interpret(self, row: Row, options: ClassificationOptions) -> Classification:
         scores = SCORES[options.function_to_apply or self.function_to_apply](row["logits"].float())
-        values, classes = scores.topk(options.top_k or count)
+        values, classes = scores.topk(options.top_k or len(self.labels))
         ranked = zip(values.tolist(), classes.tolist(), strict=True)
         return Classification([LabelScore(self.labels[i], i, value) for value, i in ranked])

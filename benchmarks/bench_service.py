@@ -1,0 +1,95 @@
+"""CPU time per request of the service itself, with a null model and 100 KB bodies, against the least that FastAPI does.
+
+    python -m benchmarks.bench_service [requests]
+
+CPU time is that of the server and its decode workers together, by the operating system's accounts; the client's own is
+not in it. Rows are appended to benchmarks/results/service.csv.
+"""
+
+import http.client
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from benchmarks.recording import append_rows, machine
+from service.settings import MEGABYTE
+
+BODY_BYTES = MEGABYTE // 10
+PORT = 8765
+WARM_UP = 50
+BOUNDARY = "b0undary"
+
+
+@contextmanager
+def server(kind: str) -> Iterator[psutil.Process]:
+    command = [sys.executable, "-m", "benchmarks.null_server", kind, str(PORT)]
+    with subprocess.Popen(command) as child:
+        try:
+            _wait()
+            yield psutil.Process(child.pid)
+        finally:
+            child.terminate()
+
+
+def _wait() -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
+            connection.request("GET", "/health/ready")
+            if connection.getresponse().status == http.client.OK:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError("the server did not become ready within 60 s")
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = [member.cpu_times() for member in (process, *process.children(recursive=True))]
+    return sum(t.user + t.system for t in times)
+
+
+def multipart() -> tuple[bytes, str]:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    body = head.encode() + os.urandom(BODY_BYTES) + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def raw() -> tuple[bytes, str]:
+    return os.urandom(BODY_BYTES), "application/octet-stream"
+
+
+def cpu_ms_per_request(kind: str, body: bytes, content_type: str, requests: int) -> float:
+    with server(kind) as process:
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+        for number in range(WARM_UP + requests):
+            if number == WARM_UP:
+                before = cpu_seconds(process)
+            connection.request("POST", "/classify/image", body, {"Content-Type": content_type})
+            response = connection.getresponse()
+            answer = response.read()
+            assert response.status == http.client.OK, answer
+        return 1e3 * (cpu_seconds(process) - before) / requests
+
+
+def main() -> None:
+    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    cases = [("plain FastAPI, multipart", "plain", multipart()), ("ours, multipart", "ours", multipart())]
+    cases.append(("ours, raw body", "ours", raw()))
+    figures = {name: cpu_ms_per_request(kind, *request, requests) for name, kind, request in cases}
+    baseline = figures["plain FastAPI, multipart"]
+    rows = [
+        {"case": name, "requests": requests, "cpu_ms_per_request": round(ms, 3), "ratio": round(ms / baseline, 2)}
+        for name, ms in figures.items()
+    ]
+    append_rows("service.csv", [{**machine("cpu"), **row} for row in rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Servers whose model costs nothing: what is left is the cost of serving. `python -m benchmarks.null_server ours PORT`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import uvicorn
+from fastapi import FastAPI, File, UploadFile
+
+from models.checkpoint import ModelCard
+from models.heads.base import Row
+from models.heads.classification import ClassificationHead
+from models.perception import PerceptionModel
+from models.predictor import Predictor
+from preprocessors.base import Sample
+from preprocessors.image import ImageOptions, ImagePreprocessor
+from service import runtime
+from service.app import create_app
+from service.pipeline import Pipeline
+from service.settings import Settings
+from service.tasks import TASKS
+
+LABELS = tuple(f"class {i}" for i in range(1000))
+
+
+@dataclass(frozen=True)
+class NullPreprocessor(ImagePreprocessor):
+    """Decodes nothing, in the worker process all the same."""
+
+    def decode(self, payload: bytes, options: ImageOptions) -> Sample:
+        description = {"width": 1, "height": 1, "format": "null", "bytes": len(payload)}
+        return Sample(np.zeros((self.size, self.size, 3), np.uint8), description)
+
+
+class NullPipeline(Pipeline):
+    """Answers without a forward pass."""
+
+    def run(self, samples: Sequence[Sample]) -> list[Row]:
+        return [{"logits": torch.zeros(len(LABELS)), "embedding": torch.zeros(8)} for _ in samples]
+
+
+def null_pipelines(settings: Settings) -> dict[str, Pipeline]:
+    preprocessor = NullPreprocessor()
+    head = ClassificationHead(8, LABELS)
+    model = PerceptionModel(torch.nn.Identity(), head)  # type: ignore[arg-type]
+    predictor = Predictor(model, preprocessor.transform, torch.device("cpu"))
+    path = "classify/image"
+    return {"null": NullPipeline(path, TASKS[path], ModelCard("null"), "0", preprocessor, head, predictor)}
+
+
+def ours() -> FastAPI:
+    runtime.load_pipelines = null_pipelines  # type: ignore[attr-defined]
+    return create_app(Settings(decode_workers=1, device="cpu"))
+
+
+def plain() -> FastAPI:
+    """The least that FastAPI can do: read one file, say how long it is."""
+    app = FastAPI()
+
+    @app.post("/classify/image")
+    async def length(file: UploadFile = File()) -> dict[str, int]:  # noqa: B008 (FastAPI reads it)
+        return {"length": len(await file.read())}
+
+    @app.get("/health/ready")
+    async def ready() -> dict[str, str]:
+        return {"status": "ready"}
+
+    return app
+
+
+APPS = {"ours": ours, "plain": plain}
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    uvicorn.run(APPS[sys.argv[1]](), port=int(sys.argv[2]), log_level="warning", access_log=False)

@@ -1,0 +1,118 @@
+"""Answers as clients read them: their JSON, and the schemas that document it."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, create_model
+
+from service.options import EmbeddingOptions, VectorEncoding
+from service.pipeline import Pipeline
+from service.runtime import Perceived
+
+NPY = "application/x-npy"
+
+
+class Timing(BaseModel):
+    """Milliseconds: decoding, waiting for the device, the shared forward pass, and all of it."""
+
+    decode: float
+    queue: float
+    forward: float
+    total: float
+
+
+class Provenance(BaseModel):
+    """Who answered."""
+
+    id: str
+    model: str
+    model_version: str
+    task: str
+    modality: str
+
+
+class Evidence(BaseModel):
+    """What one answer rests on: the input as it was decoded, the time it took, and how many shared the pass."""
+
+    input: dict[str, Any]
+    timing_ms: Timing
+    batch_size: int
+
+
+class EmbeddingItem(BaseModel):
+    """`embedding` is a list of numbers, or base64 of little-endian float32."""
+
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(BaseModel):
+    items: int
+
+
+class EmbeddingAnswer(Provenance):
+    object: str = "list"
+    dim: int
+    data: list[EmbeddingItem]
+    usage: Usage
+
+
+def answer_schemas(name: str, result_type: type) -> tuple[type[BaseModel], type[BaseModel]]:
+    """Schemas of the answer to one input, and of the answer to several."""
+    outcome: dict[str, Any] = {f.name: (f.type, ...) for f in fields(result_type)}
+    item = create_model(f"{name}Result", __base__=Evidence, **outcome)
+    single = create_model(f"{name}Answer", __base__=(Provenance, item))
+    results: dict[str, Any] = {"results": (list[item], ...)}  # type: ignore[valid-type]
+    return single, create_model(f"{name}Answers", __base__=Provenance, **results)
+
+
+def provenance(request_id: str, pipeline: Pipeline) -> dict[str, Any]:
+    return {
+        "id": request_id,
+        "model": pipeline.name,
+        "model_version": pipeline.version,
+        "task": pipeline.path,
+        "modality": pipeline.task.modality,
+    }
+
+
+def item_answer(result: Any, perceived: Perceived, total_ms: float) -> dict[str, Any]:
+    prediction = perceived.prediction
+    timing = {"decode": perceived.decode_ms, "queue": prediction.queue_ms, "forward": prediction.forward_ms}
+    return {
+        **asdict(result),
+        "input": perceived.sample.description,
+        "timing_ms": {name: round(ms, 3) for name, ms in {**timing, "total": total_ms}.items()},
+        "batch_size": prediction.batch_size,
+    }
+
+
+def embeddings(perceived: Sequence[Perceived], normalize: bool) -> NDArray[np.float32]:
+    """(items, dim) float32."""
+    matrix = np.stack([item.prediction.row["embedding"].numpy() for item in perceived]).astype("<f4")
+    if normalize:
+        matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.finfo("f4").tiny)
+    return matrix
+
+
+def embedding_answer(matrix: NDArray[np.float32], options: EmbeddingOptions) -> dict[str, Any]:
+    data = [{"index": i, "embedding": VECTORS[options.encoding_format](row)} for i, row in enumerate(matrix)]
+    return {"object": "list", "dim": matrix.shape[1], "data": data, "usage": {"items": len(data)}}
+
+
+def npy_bytes(matrix: NDArray[np.float32]) -> bytes:
+    """The matrix as an .npy file."""
+    file = io.BytesIO()
+    np.save(file, matrix, allow_pickle=False)
+    return file.getvalue()
+
+
+VECTORS = {
+    VectorEncoding.FLOAT: lambda row: row.tolist(),
+    VectorEncoding.BASE64: lambda row: base64.b64encode(row.tobytes()).decode(),
+}

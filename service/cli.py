@@ -1,0 +1,136 @@
+"""The command line: `unireplknet serve | predict | models | convert | train`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from models.checkpoint import CheckpointError, Structure
+from models.heads.base import InvalidOption
+from preprocessors.base import PayloadError
+from service.console import err, models_table, out, show_classification
+from service.flags import with_settings
+from service.pipeline import Pipeline, load_pipelines
+from service.settings import EMBEDDED_CHECKPOINTS, Settings
+from service.tasks import TASKS
+from training.cli import train_app
+
+app = typer.Typer(
+    name="unireplknet",
+    help="Serve UniRepLKNet models, try them on files, convert published weights, train your own.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(train_app, name="train")
+
+Checkpoints = Annotated[
+    list[Path], typer.Option("--checkpoints", "-c", help="Checkpoint files, or folders of them; may be repeated")
+]
+
+
+@app.command()
+@with_settings
+def serve(settings: Settings) -> None:
+    """Start the HTTP server. Every flag is also an environment variable: UNIREPLKNET_PORT=9000.
+
+    Without flags it serves the small models that come with the project.
+    """
+    from service.server import run_server
+
+    run_server(settings)
+
+
+@app.command()
+def models(checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS]) -> None:  # noqa: B006 (typer reads it)
+    """List the models that `serve` would serve, with what they were trained on and how well they do."""
+    out.print(models_table(load(checkpoints).values()))
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Files to classify", exists=True, dir_okay=False)],
+    checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS],  # noqa: B006 (typer reads it)
+    task: Annotated[str, typer.Option(help=f"One of: {', '.join(TASKS)}")] = "classify/image",
+    model: Annotated[str | None, typer.Option(help="Name of the model; by default the task's first")] = None,
+    top_k: Annotated[int, typer.Option(help="Labels to show, 0 for all")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs")] = False,
+) -> None:
+    """Classify files here and now, without a server.
+
+    Example: unireplknet predict photo.jpg --top-k 3
+    """
+    with reported_errors():
+        pipeline = choose(load(checkpoints), task, model)
+        options = pipeline.head.option_type(top_k=top_k)
+        pipeline.head.check(options)
+    failures = [not predict_file(pipeline, file, options, as_json) for file in files]
+    raise typer.Exit(1 if any(failures) else 0)
+
+
+def predict_file(pipeline: Pipeline, file: Path, options: Any, as_json: bool) -> bool:
+    """Show the answer for one file; False where the file cannot be used."""
+    try:
+        sample = pipeline.preprocessor.decode(file.read_bytes(), pipeline.preprocessor.option_type())
+    except PayloadError as error:
+        err.print(f"[red]{file}[/]: {error}")
+        return False
+    answer = pipeline.head.interpret(pipeline.run([sample])[0], options)
+    if as_json:
+        out.out(orjson.dumps({"file": str(file), **asdict(answer)}).decode())
+    else:
+        show_classification(str(file), answer)
+    return True
+
+
+@app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="A file of the authors' weights, or a published name")],
+    target: Annotated[Path, typer.Argument(help="Where to write the checkpoint, such as t.safetensors")],
+    structure: Annotated[
+        Structure, typer.Option(help="deploy to serve, training to fine-tune from")
+    ] = Structure.DEPLOY,
+    name: Annotated[str | None, typer.Option(help="Name of the model; by default the source's")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store the weights in float16")] = False,
+) -> None:
+    """Turn published weights into a checkpoint: read safely, re-parameterize, verify, write.
+
+    Example: unireplknet convert unireplknet_t_in1k t.safetensors
+    """
+    from models.conversion import convert as run
+
+    with reported_errors():
+        report = run(source, target, name=name, structure=structure, half=half)
+    out.print(report)
+
+
+def load(checkpoints: list[Path]) -> dict[str, Pipeline]:
+    with reported_errors():
+        return load_pipelines(Settings(checkpoints=tuple(checkpoints)))
+
+
+def choose(pipelines: dict[str, Pipeline], task: str, model: str | None) -> Pipeline:
+    """The named model of a task, or its first; raises CheckpointError naming those there are."""
+    candidates = [p for p in pipelines.values() if p.path == task and model in (None, p.name)]
+    if not candidates:
+        known = ", ".join(f"{p.name} ({p.path})" for p in pipelines.values())
+        raise CheckpointError(f"no model {model or 'at all'} for the task {task}; there is: {known}")
+    return candidates[0]
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """End with one line and status 1 for what a user can mend; a traceback is for our own faults."""
+    try:
+        yield
+    except (CheckpointError, InvalidOption, OSError, ValueError) as error:
+        err.print(f"[red]Error:[/] {error}")
+        raise typer.Exit(1) from error
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,41 @@
+"""What the command line shows people: tables of models, answers and conversions."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from models.checkpoint import ModelCard
+from models.heads.classification import Classification
+from service.pipeline import Pipeline
+
+out = Console()
+err = Console(stderr=True)
+
+
+def models_table(pipelines: Iterable[Pipeline]) -> Table:
+    table = Table("model", "endpoint", "device", "precision", "trained on", "metrics", title="Models")
+    for pipeline in pipelines:
+        predictor = pipeline.predictor
+        about = (pipeline.card.data, metrics_line(pipeline.card))
+        table.add_row(pipeline.name, f"/{pipeline.path}", str(predictor.device), str(predictor.precision), *about)
+    return table
+
+
+def metrics_line(card: ModelCard) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in card.metrics.items())
+
+
+def show_serving(url: str, pipelines: Sequence[Pipeline]) -> None:
+    """Where to look once the server answers."""
+    err.print(models_table(pipelines))
+    example = f"curl -F file=@photo.jpg {url}/{pipelines[0].path}"
+    err.print(Panel(f"{url}/docs  try it in the browser\n{url}/models  what is served\n{example}", title="Ready"))
+
+
+def show_classification(name: str, answer: Classification) -> None:
+    table = Table("score", "label", "class", title=name, title_justify="left")
+    for item in answer.predictions:
+        table.add_row(f"{item.score:.4f}", item.label, str(item.class_id))
+    out.print(table)

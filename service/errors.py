@@ -1,0 +1,139 @@
+"""One table from what can go wrong to what the client is told, as problem+json (RFC 9457)."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from models.heads.base import InvalidOption
+from preprocessors.base import PayloadError, TooLarge, UndecodableInput, UnsupportedFormat
+from service.batcher import Overloaded
+from service.decoding import DecodersUnavailable
+
+log = logging.getLogger(__name__)
+
+CLIENT_CLOSED_REQUEST = 499  # never seen on the wire
+
+
+@dataclass(eq=False)
+class Problem(Exception):
+    """A refusal. `code` is stable, for programs; `detail` is a sentence for people; `extra` are further members."""
+
+    status: int
+    code: str
+    detail: str
+    extra: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def malformed(detail: str) -> Problem:
+    return Problem(400, "malformed_request", detail)
+
+
+def not_ready(detail: str, retry_after_s: int = 1) -> Problem:
+    return Problem(503, "not_ready", detail, headers={"Retry-After": str(retry_after_s)})
+
+
+TITLES = {
+    400: "Malformed request",
+    404: "Not found",
+    405: "Method not allowed",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Cannot be processed",
+    429: "Overloaded",
+    500: "Internal error",
+    503: "Not ready",
+}
+
+HTTP_CODES = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed"}
+PAYLOAD_STATUS: dict[type[PayloadError], int] = {UnsupportedFormat: 415, UndecodableInput: 422, TooLarge: 413}
+
+
+def payload_problem(error: PayloadError) -> Problem:
+    extra = {key: value for key, value in (("limit", error.limit), ("actual", error.actual)) if value is not None}
+    return Problem(PAYLOAD_STATUS[type(error)], error.code, error.detail, extra)
+
+
+def _overload_problem(error: Overloaded) -> Problem:
+    wait = str(max(1, math.ceil(error.retry_after_s)))
+    return Problem(429, "overloaded", str(error), {"limit": error.limit}, {"Retry-After": wait})
+
+
+def _http_problem(error: HTTPException) -> Problem:
+    code = HTTP_CODES.get(error.status_code, "http_error")
+    return Problem(error.status_code, code, error.detail, {}, dict(error.headers or {}))
+
+
+PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
+    Problem: lambda problem: problem,
+    PayloadError: payload_problem,
+    InvalidOption: lambda error: Problem(422, "invalid_parameter", str(error)),
+    Overloaded: _overload_problem,
+    DecodersUnavailable: lambda error: not_ready(str(error)),
+    HTTPException: _http_problem,
+    ClientDisconnect: lambda error: Problem(CLIENT_CLOSED_REQUEST, "client_closed_request", "the client went away"),
+    Exception: lambda error: Problem(500, "internal", "the server failed; the request id finds it in its log"),
+}
+
+
+def problem_response(problem: Problem, request_id: str) -> Response:
+    body = {
+        "type": f"urn:unireplknet:error:{problem.code}",
+        "title": TITLES.get(problem.status, "Error"),
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+        **problem.extra,
+    }
+    return Response(orjson.dumps(body), problem.status, dict(problem.headers), "application/problem+json")
+
+
+def answer_error(error: Exception, request_id: str) -> Response:
+    """The response to any exception, by the first class of its ancestry that the table knows."""
+    kind = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
+    problem = PROBLEMS[kind](error)
+    if problem.status == 500:
+        log.error("request %s failed", request_id, exc_info=error)
+    return problem_response(problem, request_id)
+
+
+def install(app: FastAPI) -> None:
+    """Answer exceptions by the table; what nobody expected is left to Faults, which does not raise it again."""
+
+    def handle(request: Request, error: Exception) -> Response:
+        return answer_error(error, request.scope["request_id"])
+
+    for kind in PROBLEMS.keys() - {Exception}:
+        app.add_exception_handler(kind, handle)
+
+
+class Faults:
+    """Answer 500, without a stack trace, for an exception that no handler knows."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except Exception as error:
+            if scope["type"] != "http" or started:
+                raise
+            await answer_error(error, scope["request_id"])(scope, receive, send)

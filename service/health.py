@@ -1,0 +1,31 @@
+"""Two different questions: is the process alive, and would it answer now."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from service.openapi import problem_responses
+from service.runtime import Runtime
+
+
+class Health(BaseModel):
+    status: str
+
+
+def health_router(runtime: Runtime) -> APIRouter:
+    router = APIRouter(prefix="/health", tags=["health"])
+
+    problem = {503: problem_responses()[503]}
+
+    @router.get("/live", responses=problem)
+    async def live() -> Health:
+        """200 while a restart would not help; 503 where the models could not be loaded."""
+        runtime.check_alive()
+        return Health(status="live")
+
+    @router.get("/ready", responses=problem)
+    async def ready() -> Health:
+        """200 once every model is loaded and warmed up; 503 before, and while the server drains."""
+        runtime.check_ready()
+        return Health(status="ready")
+
+    return router

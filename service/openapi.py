@@ -1,0 +1,61 @@
+"""What the generated schema cannot see: request bodies in three grammars, and the problems that answer bad ones."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457, with a stable `code` and the id that finds the request in the server's log."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
+PROBLEMS = {
+    400: "The body does not follow the grammar, or holds no file",
+    404: "No such model",
+    413: "A limit on bytes, files or pixels",
+    415: "No format that this endpoint reads",
+    422: "An undecodable file, or an invalid option",
+    429: "The queue is full; Retry-After says when to come back",
+    503: "Models are loading, or the server is draining",
+}
+
+
+def problem_responses() -> dict[int | str, dict[str, Any]]:
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    return {
+        status: {"description": text, "content": {PROBLEM_TYPE: {"schema": schema}}}
+        for status, text in PROBLEMS.items()
+    }
+
+
+def request_body(media_types: tuple[str, ...], form_options: dict[str, Any]) -> dict[str, Any]:
+    """One to many files as multipart, one as the raw body, or base64 in JSON. form_options: schemas by name."""
+    file = {"type": "string", "format": "binary"}
+    multipart = {
+        "type": "object",
+        "properties": {"file": {"type": "array", "items": file}, **form_options},
+        "required": ["file"],
+    }
+    base64 = {"type": "string", "description": "base64, or a data: URI"}
+    json_body = {
+        "type": "object",
+        "properties": {
+            "inputs": {"anyOf": [base64, {"type": "array", "items": base64, "minItems": 1}]},
+            "parameters": {"type": "object", "properties": form_options, "additionalProperties": False},
+        },
+        "required": ["inputs"],
+    }
+    raw = {media_type: {"schema": file} for media_type in (*media_types, "application/octet-stream")}
+    content = {"multipart/form-data": {"schema": multipart}, **raw, "application/json": {"schema": json_body}}
+    return {"required": True, "content": content}

@@ -1,0 +1,89 @@
+"""The request grammar: multipart files, one raw body, or JSON with base64; all become payloads and options."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from service.errors import Problem, malformed
+
+MAX_FORM_PARTS = 1000  # the limit on files is answered by its own error; this one only bounds the parser
+
+
+@dataclass(frozen=True)
+class Payload:
+    """Encoded files in the order they came, and the options beside them, not validated yet.
+
+    is_list: the client sent a list, even of one, and expects a list of answers.
+    """
+
+    files: list[bytes]
+    options: dict[str, Any]
+    is_list: bool = False
+
+
+async def read_payload(request: Request, max_items: int) -> Payload:
+    """Raises Problem: 400 for a body that does not follow the grammar, 413 for too many files."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    payload = await READERS.get(media_type, _read_raw)(request)
+    if not payload.files:
+        raise malformed("no file in the request: send one as multipart part 'file', as the body, or base64 in 'inputs'")
+    if len(payload.files) > max_items:
+        detail = f"{len(payload.files)} files in one request, the limit is {max_items}: send several requests"
+        raise Problem(413, "too_many_items", detail, {"limit": max_items, "actual": len(payload.files)})
+    return payload
+
+
+async def _read_raw(request: Request) -> Payload:
+    """Whatever else the Content-Type says: clients set it wrongly, and the decoder looks at the bytes."""
+    body = await request.body()
+    return Payload([body] if body else [], {})
+
+
+async def _read_multipart(request: Request) -> Payload:
+    async with request.form(max_files=MAX_FORM_PARTS, max_fields=MAX_FORM_PARTS) as form:
+        parts = form.multi_items()
+        files = [await value.read() for _, value in parts if isinstance(value, UploadFile)]
+        options = {key: value for key, value in parts if not isinstance(value, UploadFile)}
+    return Payload(files, options, is_list=len(files) > 1)
+
+
+async def _read_json(request: Request) -> Payload:
+    try:
+        body = orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise malformed(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict) or "inputs" not in body:
+        raise malformed('the JSON body must be an object such as {"inputs": "<base64>", "parameters": {"top_k": 3}}')
+    options = body.get("parameters") or {}
+    if not isinstance(options, dict):
+        raise malformed(f'"parameters" is a {type(options).__name__}, expected an object of options')
+    inputs = body["inputs"] if isinstance(body["inputs"], list) else [body["inputs"]]
+    files = [_decode_base64(value, i) for i, value in enumerate(inputs)]
+    return Payload(files, options, is_list=isinstance(body["inputs"], list))
+
+
+def _decode_base64(value: Any, index: int) -> bytes:
+    if not isinstance(value, str):
+        raise malformed(f"input {index} is a {type(value).__name__}, expected a base64 string or a data: URI")
+    if value.startswith(("http://", "https://")):
+        raise malformed(f"input {index} is a URL, which this server does not fetch: send the file itself")
+    if value.startswith("data:"):
+        header, _, value = value.partition(",")
+        if not header.endswith(";base64"):
+            raise malformed(f"input {index} is a data: URI that is not base64: expected data:<type>;base64,<content>")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise malformed(f"input {index} is not base64: {error}") from error
+
+
+READERS: dict[str, Callable[[Request], Awaitable[Payload]]] = {
+    "multipart/form-data": _read_multipart,
+    "application/json": _read_json,
+}

@@ -1,0 +1,76 @@
+"""From an HTTP request to perceived inputs: read, validate, decode, predict."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from fastapi import Request
+
+from preprocessors.base import PayloadError, UnsupportedFormat
+from service.errors import payload_problem
+from service.options import ModelOptions, Options, ParsedOptions
+from service.payload import Payload, read_payload
+from service.pipeline import Pipeline
+from service.runtime import Perceived, Runtime
+
+Check = Callable[[Pipeline, ParsedOptions], None]
+
+
+@dataclass(frozen=True)
+class Perception:
+    """All of a request's inputs, perceived. is_list: the client sent several, or a list, and is answered with one."""
+
+    pipeline: Pipeline
+    options: ParsedOptions
+    perceived: Sequence[Perceived]
+    is_list: bool
+    started: float
+
+    @property
+    def total_ms(self) -> float:
+        return 1e3 * (time.perf_counter() - self.started)
+
+    def timing_headers(self) -> dict[str, str]:
+        """Server-Timing by the slowest input, and the size of the batch."""
+        predictions = [item.prediction for item in self.perceived]
+        phases = {
+            "decode": max(item.decode_ms for item in self.perceived),
+            "queue": max(prediction.queue_ms for prediction in predictions),
+            "forward": max(prediction.forward_ms for prediction in predictions),
+            "total": self.total_ms,
+        }
+        timing = ", ".join(f"{name};dur={ms:.2f}" for name, ms in phases.items())
+        return {"Server-Timing": timing, "X-Batch-Size": str(predictions[0].batch_size)}
+
+
+async def perceive(runtime: Runtime, request: Request, path: str, options: Options, check: Check) -> Perception:
+    """The inputs of a request to `path`; one that fails, named by its place, fails the request."""
+    started = time.perf_counter()
+    runtime.check_ready()
+    payload = await read_payload(request, runtime.settings.max_items)
+    parsed = options.parse({**request.query_params, **payload.options})
+    pipeline = runtime.pipeline(path, parsed.of(ModelOptions).model)
+    check(pipeline, parsed)
+    decoding = parsed.of(pipeline.preprocessor.option_type)
+    tasks = [asyncio.create_task(runtime.perceive(pipeline, file, decoding)) for file in payload.files]
+    try:
+        perceived = [await _at_place(task, place, payload, pipeline) for place, task in enumerate(tasks)]
+    finally:
+        for task in tasks:
+            task.cancel()
+    return Perception(pipeline, parsed, perceived, payload.is_list, started)
+
+
+async def _at_place(task: asyncio.Task[Perceived], place: int, payload: Payload, pipeline: Pipeline) -> Perceived:
+    """Say which of several inputs was refused, and what would have been accepted."""
+    try:
+        return await task
+    except PayloadError as error:
+        problem = payload_problem(error)
+        if payload.is_list:
+            detail, extra = f"input {place}: {problem.detail}", {**problem.extra, "input": place}
+            problem = replace(problem, detail=detail, extra=extra)
+        if isinstance(error, UnsupportedFormat):
+            problem = replace(problem, headers={"Accept": ", ".join(pipeline.preprocessor.media_types)})
+        raise problem from error

@@ -1,0 +1,86 @@
+"""A task with a checkpoint loaded: bytes in, the task's answer out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.checkpoint import Checkpoint, CheckpointError, ModelCard
+from models.heads.base import Head, Row
+from models.perception import PerceptionModel
+from models.predictor import Predictor, resolve_device
+from models.reparam import reparameterize
+from preprocessors.base import Preprocessor, Sample
+from service.settings import Settings
+from service.tasks import TASKS, Task
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One served model. `path` is its task's URL."""
+
+    path: str
+    task: Task
+    card: ModelCard
+    version: str
+    preprocessor: Preprocessor[Any]
+    head: Head
+    predictor: Predictor
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    def run(self, samples: Sequence[Sample]) -> list[Row]:
+        """One forward pass. Called on the device's thread."""
+        return self.predictor(self.preprocessor.collate(samples))
+
+    def warm_up(self, max_batch_size: int) -> None:
+        """Run the smallest and the largest batch, so that no request pays for what only the first pass costs."""
+        for size in sorted({1, max_batch_size}):
+            self.run([self.preprocessor.blank()] * size)
+
+
+def load_pipeline(file: Path, settings: Settings) -> Pipeline:
+    """Build what a checkpoint describes, in deploy form, on the device. Raises CheckpointError."""
+    checkpoint = Checkpoint.load(file)
+    if checkpoint.task not in TASKS:
+        raise CheckpointError(f"{file} is for the task {checkpoint.task!r}, expected one of {', '.join(TASKS)}")
+    task = TASKS[checkpoint.task]
+    try:
+        preprocessor = task.preprocessor(**checkpoint.preprocessor)
+        model: PerceptionModel = reparameterize(checkpoint.build(task.head, task.embedding))
+    except TypeError as error:
+        raise CheckpointError(f"{file} does not fit this version of the service: {error}") from error
+    predictor = Predictor(
+        model, preprocessor.transform, resolve_device(settings.device), settings.precision, settings.channels_last
+    )
+    return Pipeline(checkpoint.task, task, checkpoint.card, checkpoint.version, preprocessor, model.head, predictor)
+
+
+def find_checkpoints(places: Sequence[Path]) -> list[Path]:
+    """Files as given, folders as their checkpoints by name. Raises CheckpointError where nothing is found."""
+    files: list[Path] = []
+    for place in places:
+        files += sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
+    if not files:
+        named = ", ".join(map(str, places))
+        raise CheckpointError(f"no checkpoint (*{SUFFIX}) in {named}: train one with `unireplknet train`")
+    return files
+
+
+def load_pipelines(settings: Settings) -> dict[str, Pipeline]:
+    """Every checkpoint of the settings by model name, in their order. Raises CheckpointError for a name used twice."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    pipelines: dict[str, Pipeline] = {}
+    for file in find_checkpoints(settings.checkpoints):
+        pipeline = load_pipeline(file, settings)
+        if pipeline.name in pipelines:
+            raise CheckpointError(f"{file}: a model named {pipeline.name!r} is loaded already; rename one in its card")
+        pipelines[pipeline.name] = pipeline
+    return pipelines

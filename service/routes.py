@@ -1,0 +1,96 @@
+"""One endpoint factory for every task: POST /classify/image, /embed/image, and all that the registry will hold."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from service.answers import (
+    NPY,
+    EmbeddingAnswer,
+    answer_schemas,
+    embedding_answer,
+    embeddings,
+    item_answer,
+    npy_bytes,
+    provenance,
+)
+from service.openapi import problem_responses, request_body
+from service.options import AnswerFormat, AnswerOptions, EmbeddingOptions, ModelOptions, Options, ParsedOptions
+from service.perceiving import Perception, perceive
+from service.pipeline import Pipeline
+from service.runtime import Runtime
+from service.tasks import TASKS, Task
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def task_router(runtime: Runtime) -> APIRouter:
+    """Every task's endpoints, from the registry."""
+    router = APIRouter()
+    for path, task in TASKS.items():
+        _add_answer_route(router, runtime, path, task)
+        if task.head.embeds:
+            _add_embedding_route(router, runtime, path, task)
+    return router
+
+
+def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task) -> None:
+    name = path.title().replace("/", "")
+    option_type = task.head.option_type
+    options = Options(f"{name}Options", ModelOptions, option_type, task.preprocessor.option_type, AnswerOptions)
+    single, several = answer_schemas(name, task.head.result_type)
+
+    def check(pipeline: Pipeline, parsed: ParsedOptions) -> None:
+        pipeline.head.check(parsed.of(option_type))
+
+    async def answer(request: Request) -> Response:
+        seen = await perceive(runtime, request, path, options, check)
+        head_options = seen.options.of(option_type)
+        results = [seen.pipeline.head.interpret(item.prediction.row, head_options) for item in seen.perceived]
+        if seen.options.of(AnswerOptions).format is AnswerFormat.HF:
+            bare = [result.as_hf() for result in results]
+            return _json(bare if seen.is_list else bare[0], seen)
+        pairs = zip(results, seen.perceived, strict=True)
+        items = [item_answer(result, item, seen.total_ms) for result, item in pairs]
+        about = provenance(request.scope["request_id"], seen.pipeline)
+        return _json({**about, "results": items} if seen.is_list else {**about, **items[0]}, seen)
+
+    _add(router, f"/{path}", answer, task, options, single | several)  # type: ignore[operator]
+
+
+def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: Task) -> None:
+    name = f"Embed{task.modality.title()}Options"
+    options = Options(name, ModelOptions, task.preprocessor.option_type, EmbeddingOptions)
+
+    async def embed(request: Request) -> Response:
+        seen = await perceive(runtime, request, path, options, lambda pipeline, parsed: None)
+        wanted = seen.options.of(EmbeddingOptions)
+        matrix = embeddings(seen.perceived, wanted.normalize)
+        if NPY in request.headers.get("accept", ""):
+            return Response(npy_bytes(matrix), headers=seen.timing_headers(), media_type=NPY)
+        about = provenance(request.scope["request_id"], seen.pipeline)
+        return _json({**about, **embedding_answer(matrix, wanted)}, seen)
+
+    _add(router, f"/embed/{task.modality}", embed, task, options, EmbeddingAnswer)
+
+
+def _json(body: Any, seen: Perception) -> Response:
+    return Response(orjson.dumps(body), headers=seen.timing_headers(), media_type="application/json")
+
+
+def _add(router: APIRouter, path: str, endpoint: Endpoint, task: Task, options: Options, answer: Any) -> None:
+    parameters = options.openapi_parameters()
+    form = {parameter["name"]: parameter["schema"] for parameter in parameters}
+    router.add_api_route(
+        path,
+        endpoint,
+        methods=["POST"],
+        summary=path.strip("/").replace("/", ": "),
+        tags=[task.modality],
+        operation_id=path.strip("/").replace("/", "_"),
+        response_model=None,
+        responses={200: {"model": answer}, **problem_responses()},
+        openapi_extra={"parameters": parameters, "requestBody": request_body(task.preprocessor.media_types, form)},
+    )

@@ -1,0 +1,28 @@
+"""The registry: one line is one task, and its key is its URL."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from models.heads.base import Head
+from models.heads.classification import ClassificationHead
+from preprocessors.base import Preprocessor
+from preprocessors.image import ImagePreprocessor
+
+
+@dataclass(frozen=True)
+class Task:
+    """The classes of a task; a checkpoint supplies their constructor arguments."""
+
+    preprocessor: type[Preprocessor]
+    head: type[Head]
+    embedding: type[nn.Module] | None = None
+
+    @property
+    def modality(self) -> str:
+        return self.preprocessor.modality
+
+
+TASKS: dict[str, Task] = {
+    "classify/image": Task(ImagePreprocessor, ClassificationHead),
+}

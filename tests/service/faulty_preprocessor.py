@@ -1,0 +1,68 @@
+"""A preprocessor that does what its payload says. Decode workers import it by name: its folder must be on the path."""
+
+import itertools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from preprocessors.base import Preprocessor, Sample, TooLarge
+
+
+class Unportable(Exception):
+    """Survives pickling, but not unpickling."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first + second)
+
+
+def refuse() -> NoReturn:
+    raise TooLarge("too_many_frogs", detail="seven frogs", limit=6, actual=7)
+
+
+def raise_unportable() -> NoReturn:
+    raise Unportable("a", "b")
+
+
+def segfault() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def allocate() -> Sample:
+    return Sample(np.ones(20 << 30, np.uint8)[:1])
+
+
+def spin() -> int:
+    return sum(itertools.repeat(0))  # never returns to the interpreter, so no Python signal handler runs
+
+
+FAULTS: dict[bytes, Callable[[], Any]] = {
+    b"exit": lambda: os._exit(3),
+    b"segfault": segfault,
+    b"sleep": lambda: time.sleep(1000),
+    b"spin": spin,
+    b"allocate": allocate,
+    b"refuse": refuse,
+    b"unportable": raise_unportable,
+    b"quit": lambda: sys.exit(0),
+    b"": lambda: None,
+}
+
+
+@dataclass(frozen=True)
+class FaultyPreprocessor(Preprocessor[Path | None]):
+    """options: a file to which every decode appends the id of its process, before it does anything else."""
+
+    def decode(self, payload: bytes, options: Path | None) -> Sample:
+        if options is not None:
+            with options.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+        FAULTS[payload[:20]]()
+        facts = {"pid": os.getpid(), "torch": "torch" in sys.modules, "pytest": "pytest" in sys.modules}
+        return Sample(np.zeros(1, np.uint8), facts)

@@ -1,0 +1,133 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from tests.service.conftest import encoded, picture
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ("serve", "predict", "models", "convert", "train")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    path.write_bytes(encoded(picture()))
+    return path
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    status, output = run(command, "--help")
+    assert status == 0
+    assert "Usage" in output
+
+
+def test_help_names_every_command() -> None:
+    _, output = run("--help")
+    assert all(command in output for command in COMMANDS)
+
+
+def test_serve_has_a_flag_for_every_setting() -> None:
+    from service.settings import Settings
+
+    _, output = run("serve", "--help")
+    for name, info in Settings.model_fields.items():
+        assert f"--{name.replace('_', '-')}" in output
+        assert (info.description or "missing")[:20] in output
+
+
+def test_predict_prints_labels_as_json_lines(photo: Path, tiny_checkpoint: Path) -> None:
+    status, output = run("predict", photo, photo, "-c", tiny_checkpoint, "--top-k", 2, "--json")
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert status == 0
+    assert [line["file"] for line in lines] == [str(photo)] * 2
+    assert len(lines[0]["predictions"]) == 2
+
+
+def test_predict_goes_on_after_a_file_it_cannot_read_and_says_so(photo: Path, tiny_checkpoint: Path) -> None:
+    broken = photo.with_name("broken.png")
+    broken.write_bytes(b"no picture")
+    status, output = run("predict", broken, photo, "-c", tiny_checkpoint)
+    assert status == 1
+    assert "broken.png" in output
+    assert "photo.png" in output
+
+
+def test_predict_names_the_models_there_are(photo: Path, tiny_checkpoint: Path) -> None:
+    status, output = run("predict", photo, "-c", tiny_checkpoint, "--model", "huge")
+    assert status == 1
+    assert "there is: tiny (classify/image)" in output
+
+
+def test_predict_refuses_more_labels_than_there_are(photo: Path, tiny_checkpoint: Path) -> None:
+    status, output = run("predict", photo, "-c", tiny_checkpoint, "--top-k", 9)
+    assert status == 1
+    assert "top_k is 9, expected 0 (all) to 5" in output
+
+
+def test_models_lists_names_and_metrics(tiny_checkpoint: Path) -> None:
+    status, output = run("models", "-c", tiny_checkpoint)
+    assert status == 0
+    assert "tiny" in output
+    assert "test_accuracy 0.200" in output
+
+
+def test_a_file_that_is_no_checkpoint_is_one_line_and_no_traceback(photo: Path) -> None:
+    status, output = run("models", "-c", photo)
+    assert status == 1
+    assert "convert it with" in " ".join(output.split())
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("wrong", [("--port", "99999"), ("--max-batch-size", "0"), ("--precision", "int3")])
+def test_an_invalid_setting_is_named(wrong: tuple[str, str]) -> None:
+    status, output = run("serve", *wrong)
+    assert status == 2
+    assert wrong[0].strip("-").replace("-", "_") in output.replace("-", "_")
+
+
+@contextmanager
+def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A real server on a free port, and its address once it says that it is ready."""
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--decode-workers", "1", "--device", "cpu"]
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    with subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as server:
+        assert server.stderr is not None
+        deadline = time.monotonic() + 120
+        said = ""
+        while not (address := re.search(r"(http://\S+)/docs", said)):
+            assert time.monotonic() < deadline
+            line = server.stderr.readline()
+            assert line, said
+            said += line
+        try:
+            yield server, address[1]
+        finally:
+            server.kill()
+
+
+def test_serve_announces_itself_and_ends_on_sigterm(tiny_checkpoint: Path) -> None:
+    with serving("--checkpoints", str(tiny_checkpoint)) as (server, address):
+        with urlopen(f"{address}/health/ready", timeout=10) as response:
+            assert response.status == 200
+        with urlopen(f"{address}/models", timeout=10) as response:
+            assert json.load(response)[0]["name"] == "tiny"
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=30) == 0

@@ -1,0 +1,223 @@
+"""Decode workers: what one file does to its worker, no other file feels."""
+
+import asyncio
+import importlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
+from preprocessors.image import ImageOptions, ImagePreprocessor
+from service.decoding import DecodePool, DecodersUnavailable
+
+MEMORY = 1 << 30
+PATIENCE_S = 100
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[Preprocessor[Any]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        yield importlib.import_module("faulty_preprocessor").FaultyPreprocessor()
+
+
+@pytest.fixture
+def pool() -> Iterator[DecodePool]:
+    with DecodePool(workers=2, timeout_s=PATIENCE_S, memory_bytes=MEMORY) as pool:
+        yield pool
+
+
+@pytest.fixture
+def hasty_pool() -> Iterator[DecodePool]:
+    with DecodePool(workers=2, timeout_s=1, memory_bytes=MEMORY) as pool:
+        pool.warm_up()
+        yield pool
+
+
+@pytest.fixture
+def lone_worker() -> Iterator[DecodePool]:
+    with DecodePool(workers=1, timeout_s=PATIENCE_S, memory_bytes=MEMORY) as pool:
+        yield pool
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(asyncio.wait_for(work, PATIENCE_S))
+
+
+def picture(width: int = 90, height: int = 60) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((width, height), 80).save(file, "PNG")
+    return file.getvalue()
+
+
+async def until_started(log: Path, starts: int = 1) -> int:
+    """The process id of the worker that began the last of so many decodes."""
+    while not log.exists() or len(log.read_text().split()) < starts:
+        await asyncio.sleep(0.01)
+    return int(log.read_text().split()[-1])
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_worker_decodes_as_this_process_does(pool: DecodePool) -> None:
+    expected = ImagePreprocessor().decode(picture(), ImageOptions())
+    sample = run(pool.decode(ImagePreprocessor(), picture(), ImageOptions()))
+    np.testing.assert_array_equal(sample.array, expected.array)
+    assert sample.description == expected.description
+
+
+def test_workers_import_neither_torch_nor_the_main_script(pool: DecodePool, faulty: Preprocessor[Any]) -> None:
+    assert "torch" in sys.modules
+    facts = run(pool.decode(faulty, b"", None)).description
+    assert facts["pid"] != os.getpid()
+    assert not facts["torch"]
+    assert not facts["pytest"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "code", "reason"),
+    [
+        (b"exit", UndecodableInput, "undecodable_input", "crashed on this file"),
+        (b"segfault", UndecodableInput, "undecodable_input", "crashed on this file"),
+        (b"unportable", UndecodableInput, "undecodable_input", "Unportable"),
+        (b"quit", UndecodableInput, "undecodable_input", "SystemExit"),
+        (b"allocate", TooLarge, "too_much_memory", "more memory"),
+    ],
+)
+def test_a_fatal_file_fails_alone(
+    pool: DecodePool, faulty: Preprocessor[Any], fault: bytes, kind: type[PayloadError], code: str, reason: str
+) -> None:
+    async def crowd() -> list[Sample | BaseException]:
+        files = [b""] * 5 + [fault] + [b""] * 5 + [fault] + [b""] * 5
+        return await asyncio.gather(*(pool.decode(faulty, file, None) for file in files), return_exceptions=True)
+
+    results = run(crowd())
+    for victim in (results.pop(11), results.pop(5)):
+        assert type(victim) is kind
+        assert victim.code == code
+        assert reason in victim.detail
+    assert [result for result in results if not isinstance(result, Sample)] == []
+
+
+@pytest.mark.parametrize("fault", [b"sleep", b"spin"])
+def test_a_file_that_takes_too_long_is_refused_while_others_go_on(
+    hasty_pool: DecodePool, faulty: Preprocessor[Any], fault: bytes
+) -> None:
+    async def race() -> PayloadError:
+        slow = asyncio.create_task(hasty_pool.decode(faulty, fault, None))
+        await asyncio.gather(*(hasty_pool.decode(faulty, b"", None) for _ in range(5)))
+        assert not slow.done()
+        with pytest.raises(UndecodableInput, match="longer than 1 s") as refusal:
+            await slow
+        await asyncio.gather(*(hasty_pool.decode(faulty, b"", None) for _ in range(5)))
+        return refusal.value
+
+    error = run(race())
+    assert (error.code, error.limit) == ("decode_timeout", 1)
+
+
+def test_a_refusal_travels_intact(pool: DecodePool, faulty: Preprocessor[Any]) -> None:
+    with pytest.raises(TooLarge) as refusal:
+        run(pool.decode(faulty, b"refuse", None))
+    error = refusal.value
+    assert (error.code, error.detail, error.limit, error.actual) == ("too_many_frogs", "seven frogs", 6, 7)
+
+
+def test_a_file_that_kills_its_worker_is_tried_once(
+    lone_worker: DecodePool, faulty: Preprocessor[Any], tmp_path: Path
+) -> None:
+    with pytest.raises(UndecodableInput):
+        run(lone_worker.decode(faulty, b"exit", tmp_path / "log"))
+    assert len((tmp_path / "log").read_text().split()) == 1
+
+
+@pytest.mark.parametrize("fault", [b"sleep", b"spin"])
+def test_cancelling_stops_the_work_and_frees_the_worker(
+    lone_worker: DecodePool, faulty: Preprocessor[Any], tmp_path: Path, fault: bytes
+) -> None:
+    async def give_up() -> int:
+        work = asyncio.create_task(lone_worker.decode(faulty, fault, tmp_path / "log"))
+        pid = await until_started(tmp_path / "log")
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        async with asyncio.timeout(PATIENCE_S / 2):
+            await lone_worker.decode(faulty, b"", None)
+        return pid
+
+    assert is_gone(run(give_up()))
+
+
+def test_cancelling_a_file_that_waits_costs_no_worker(
+    lone_worker: DecodePool, faulty: Preprocessor[Any], tmp_path: Path
+) -> None:
+    async def give_up() -> tuple[Any, Any]:
+        before = await lone_worker.decode(faulty, b"", None)
+        first, second = (asyncio.create_task(lone_worker.decode(faulty, b"", tmp_path / "log")) for _ in range(2))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.wait([first, second])
+        after = await lone_worker.decode(faulty, b"", None)
+        return before.description["pid"], after.description["pid"]
+
+    before, after = run(give_up())
+    assert before == after
+    assert len((tmp_path / "log").read_text().split()) == 1
+
+
+def test_idle_workers_that_are_killed_are_replaced(pool: DecodePool, faulty: Preprocessor[Any]) -> None:
+    async def pid() -> int:
+        return int((await pool.decode(faulty, b"", None)).description["pid"])
+
+    async def survive() -> None:
+        for _ in range(3):
+            os.kill(await pid(), signal.SIGKILL)
+            await asyncio.gather(*(pid() for _ in range(10)))
+
+    run(survive())
+
+
+def test_thirty_megabytes_pass(pool: DecodePool) -> None:
+    payload = picture() + bytes(30_000_000)
+    assert run(pool.decode(ImagePreprocessor(size=32), payload, ImageOptions())).description["bytes"] == len(payload)
+
+
+def test_a_payload_that_leaves_no_memory_to_decode_it_is_refused(faulty: Preprocessor[Any]) -> None:
+    with DecodePool(1, PATIENCE_S, 1_000_000) as pool, pytest.raises(TooLarge) as refusal:
+        run(pool.decode(faulty, bytes(250_001), None))
+    assert (refusal.value.code, refusal.value.limit, refusal.value.actual) == ("too_much_memory", 250_000, 250_001)
+
+
+def test_warm_up_fails_where_workers_cannot_start() -> None:
+    with (
+        DecodePool(1, PATIENCE_S, MEMORY, modules=["no_such_module"]) as pool,
+        pytest.raises(DecodersUnavailable, match="0 of 1 decode workers started"),
+    ):
+        pool.warm_up()
+
+
+def test_closing_leaves_no_worker_and_tells_those_who_wait(faulty: Preprocessor[Any], tmp_path: Path) -> None:
+    async def close_early(pool: DecodePool) -> tuple[int, list[Any]]:
+        tasks = [asyncio.create_task(pool.decode(faulty, b"spin", tmp_path / "log")) for _ in range(3)]
+        tasks += [asyncio.create_task(pool.decode(faulty, bytes(30_000_000), None)) for _ in range(2)]
+        await until_started(tmp_path / "log", 2)
+        await asyncio.to_thread(pool.close)
+        return 2, await asyncio.gather(*tasks, return_exceptions=True)
+
+    with DecodePool(2, PATIENCE_S, MEMORY) as pool:
+        pool.warm_up()
+        _, results = run(close_early(pool))
+    assert [type(result) for result in results] == [DecodersUnavailable] * 5
+    assert all(is_gone(int(pid)) for pid in (tmp_path / "log").read_text().split())

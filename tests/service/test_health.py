@@ -1,0 +1,45 @@
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.pipeline import Pipeline
+from service.settings import Settings
+from tests.service.conftest import encoded, picture, wait_until_ready
+
+
+def test_the_server_is_alive_but_not_ready_until_models_are_warm(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    warm_up = Pipeline.warm_up
+
+    def held(self: Pipeline, *args: Any) -> None:
+        assert gate.wait(30)
+        warm_up(self, *args)
+
+    monkeypatch.setattr(Pipeline, "warm_up", held)
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/health/live").status_code == 200
+        for response in (client.get("/health/ready"), client.post("/classify/image", content=encoded(picture()))):
+            assert (response.status_code, response.json()["code"]) == (503, "not_ready")
+            assert response.headers["Retry-After"] == "1"
+        gate.set()
+        wait_until_ready(client)
+        assert client.post("/classify/image", content=encoded(picture())).status_code == 200
+
+
+def test_readiness_says_why_models_could_not_be_loaded(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no weights")
+    with TestClient(create_app(Settings(checkpoints=(broken,), decode_workers=1))) as client:
+        deadline = time.monotonic() + 60
+        while "loading: try" in (detail := client.get("/health/ready").json()["detail"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert "is not a checkpoint of this project" in detail
+        assert client.get("/health/live").status_code == 503

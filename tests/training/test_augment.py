@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from training.augment import BatchAugment
+from training.recipe import Recipe
+
+PLAIN = {"flip": False, "trivial_augment": False, "erasing": 0.0}
+CLASSES = torch.tensor([0, 1, 1, 0])
+# Every picture is its class, so that a mixed picture shows the share of each.
+PICTURES = CLASSES.float().reshape(4, 1, 1, 1).expand(4, 3, 32, 32)
+
+
+@pytest.mark.parametrize("mix", [{"mixup": 0.0}, {"cutmix": 0.0}])
+def test_targets_are_mixed_as_the_pictures_are(mix: dict[str, float]) -> None:
+    augment = BatchAugment(Recipe(mix_probability=1.0, **PLAIN, **mix), 2)  # type: ignore[arg-type]
+    mixed = 0
+    for seed in range(20):
+        torch.manual_seed(seed)
+        pictures, targets = augment(PICTURES.clone(), CLASSES)
+        assert torch.allclose(pictures.mean(dim=(1, 2, 3)), targets[:, 1], atol=1e-5)
+        assert torch.allclose(targets.sum(dim=1), torch.ones(4))
+        mixed += int(((targets > 0) & (targets < 1)).any())
+    assert mixed > 5
+
+
+def test_without_mixing_targets_are_one_hot() -> None:
+    augment = BatchAugment(Recipe(mixup=0.0, cutmix=0.0, mix_probability=1.0), 2)
+    _, targets = augment(PICTURES.clone(), CLASSES)
+    assert torch.equal(targets, torch.nn.functional.one_hot(CLASSES, 2).float())
+
+
+def test_a_recipe_with_everything_off_leaves_pictures_alone() -> None:
+    augment = BatchAugment(Recipe(mix_probability=0.0, **PLAIN), 2)  # type: ignore[arg-type]
+    assert torch.equal(augment(PICTURES.clone(), CLASSES)[0], PICTURES)
+
+
+def test_one_seed_gives_one_batch() -> None:
+    augment = BatchAugment(Recipe(), 2)
+    pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    batches = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        batches.append(augment(pictures.clone(), CLASSES)[0])
+    assert torch.equal(*batches)
+    assert batches[0].shape == pictures.shape
+    assert not torch.equal(batches[0], pictures)

@@ -1,0 +1,137 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from models.checkpoint import Checkpoint, Structure
+from models.config import BackboneConfig
+from preprocessors.image import ImageOptions, ImagePreprocessor
+from service.cli import app
+from service.pipeline import load_pipeline
+from service.settings import Settings
+from training.fit import EpochRecord
+from training.image import ImageTraining, train_image
+from training.recipe import Recipe
+
+SIZE = 32
+
+
+class Killed(Exception):
+    pass
+
+
+class Watcher:
+    """Progress that may end the run after an epoch, as a kill would."""
+
+    def __init__(self, last_epoch: int | None = None) -> None:
+        self.last_epoch = last_epoch
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        if self.last_epoch is not None and epoch > self.last_epoch:
+            raise Killed
+
+    def epoch(self, record: EpochRecord) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noisy pictures of upright and of level stripes: a task that colour and brightness do not give away."""
+    root = tmp_path_factory.mktemp("stripes")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 24), ("validation", 8), ("test", 8)):
+        for label in ("level", "upright"):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for i in range(count):
+                wave = 127 + 100 * np.sin(np.arange(48) * 0.8 + rng.uniform(0, 6))
+                plane = np.broadcast_to(wave[:, None] if label == "level" else wave[None], (48, 48))
+                noisy = plane[..., None] + rng.normal(0, 12, (48, 48, 3))
+                Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
+    return root
+
+
+@pytest.fixture
+def job(stripes: Path, tmp_path: Path, tiny_config: BackboneConfig) -> ImageTraining:
+    recipe = Recipe(epochs=3, batch_size=16, warmup_epochs=1, learning_rate=4e-3, ema_decay=0.9, drop_path=0.1)
+    backbone = replace(tiny_config, layer_scale_init=0.1)
+    return ImageTraining(stripes, tmp_path / "run", "stripes", backbone, ImagePreprocessor(size=SIZE), recipe)
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return Checkpoint.load(checkpoint).state_dict
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(job: ImageTraining, tmp_path: Path) -> None:
+    unbroken = weights(train_image(job, Watcher()))
+    again = replace(job, out=tmp_path / "again")
+    with pytest.raises(Killed):
+        train_image(again, Watcher(last_epoch=0))
+    resumed = weights(train_image(again, Watcher()))
+    assert unbroken.keys() == resumed.keys()
+    assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
+
+
+def test_a_run_is_not_resumed_with_another_recipe(job: ImageTraining) -> None:
+    train_image(job, Watcher())
+    with pytest.raises(ValueError, match="was trained with other weight_decay: use another folder"):
+        train_image(replace(job, recipe=replace(job.recipe, weight_decay=0.1)), Watcher())
+
+
+def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    flags = f"--size {SIZE} --depths 1,1,1,1 --width 8 --epochs 12 --batch-size 16 --lr 0.006 --warmup-epochs 1"
+    off = "--ema-decay 0.9 --no-trivial-augment --mix-probability 0 --erasing 0 --layer-scale 0.1 --smallest-crop 0.6"
+    names = "--name stripes --source drawn --licence CC0-1.0 --device cpu"
+    arguments = ["train", "image", str(stripes), "--out", str(out), *f"{flags} {off} {names}".split()]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] >= 0.9
+    assert len(metrics["epochs"]) == 12
+    assert Image.open(out / "curve.png").size[0] > 100
+
+    pipeline = load_pipeline(out / "model.safetensors", Settings(device="cpu"))
+    files = sorted((stripes / "test").rglob("*.png"))
+    samples = [pipeline.preprocessor.decode(file.read_bytes(), ImageOptions()) for file in files]
+    rows = pipeline.run(samples)
+    answers = [pipeline.head.interpret(row, pipeline.head.option_type(top_k=1)).predictions[0].label for row in rows]
+    right = [answer == file.parent.name for answer, file in zip(answers, files, strict=True)]
+    assert np.mean(right) == pytest.approx(metrics["test"]["accuracy"])
+    card = pipeline.card
+    assert (card.data, card.licence, card.split) == ("drawn", "CC0-1.0", "48 train, 16 validation, 16 test (given)")
+    assert card.metrics["test_accuracy"] == pytest.approx(metrics["test"]["accuracy"])
+    assert card.training["epochs"] == 12
+
+
+def test_fine_tuning_starts_from_the_backbone_of_another_run(job: ImageTraining, tmp_path: Path) -> None:
+    train_image(job, Watcher())
+    initial = job.out / "training.safetensors"
+    assert Checkpoint.load(initial).structure is Structure.TRAINING
+    still = replace(job.recipe, epochs=1, learning_rate=0.0, final_learning_rate=0.0, ema_decay=0.0)
+    tuned = train_image(replace(job, out=tmp_path / "tuned", initial=initial, recipe=still), Watcher())
+    before, after = weights(initial), weights(tuned.parent / "training.safetensors")
+    learned = [key for key in before if key.startswith("backbone.") and "norm" not in key]
+    assert learned
+    assert all(torch.equal(before[key], after[key]) for key in learned)
+
+
+def test_fine_tuning_refuses_a_backbone_of_another_size(job: ImageTraining, tmp_path: Path) -> None:
+    train_image(job, Watcher())
+    wide = replace(job.backbone, dims=(16, 16, 24, 32))
+    with pytest.raises(ValueError, match="choose the same variant"):
+        train_image(
+            replace(job, out=tmp_path / "wide", backbone=wide, initial=job.out / "training.safetensors"), Watcher()
+        )
+
+
+def test_weights_can_be_stored_in_half_precision(job: ImageTraining) -> None:
+    served = train_image(replace(job, half=True), Watcher())
+    assert {value.dtype for value in weights(served).values()} == {torch.float16}
+    assert served.stat().st_size < (job.out / "training.safetensors").stat().st_size / 2
