@@ -1,21 +1,19 @@
-"""Servers whose model costs nothing: what is left is the cost of serving. `python -m benchmarks.null_server ours PORT`."""
+"""Servers whose model costs nothing: what is left is the cost of serving. Arguments: ours or plain, and a port."""
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 import uvicorn
 from fastapi import FastAPI, File, UploadFile
 
+from benchmarks.null_preprocessor import NullPreprocessor
 from models.checkpoint import ModelCard
 from models.heads.base import Row
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.predictor import Predictor
 from preprocessors.base import Sample
-from preprocessors.image import ImageOptions, ImagePreprocessor
 from service import runtime
 from service.app import create_app
 from service.pipeline import Pipeline
@@ -23,15 +21,6 @@ from service.settings import Settings
 from service.tasks import TASKS
 
 LABELS = tuple(f"class {i}" for i in range(1000))
-
-
-@dataclass(frozen=True)
-class NullPreprocessor(ImagePreprocessor):
-    """Decodes nothing, in the worker process all the same."""
-
-    def decode(self, payload: bytes, options: ImageOptions) -> Sample:
-        description = {"width": 1, "height": 1, "format": "null", "bytes": len(payload)}
-        return Sample(np.zeros((self.size, self.size, 3), np.uint8), description)
 
 
 class NullPipeline(Pipeline):

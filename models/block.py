@@ -66,11 +66,25 @@ class UniRepLKNetBlock(nn.Module):
 
     @torch.no_grad()
     def fuse(self) -> FusedBlock:
+        if self.gamma.is_meta:
+            return self._fused_shapes()
         return FusedBlock(self._fused_dwconv(), self.se, self.pwconv1, self._fused_grn(), self._fused_pwconv2())
 
+    def _fused_shapes(self) -> FusedBlock:
+        """The deploy form without numbers. Sums of meta tensors would load torch's compiler: seconds at every start."""
+        size = (self.dwconv.origin.conv if isinstance(self.dwconv, DilatedReparamConv) else self.dwconv).weight.shape[
+            -1
+        ]
+        channels, hidden = self.pwconv2.weight.shape
+        with torch.device("meta"):
+            dwconv = DepthwiseConv2d(channels, size, bias=True).to(self.gamma.dtype)
+            pwconv2 = nn.Linear(hidden, channels, dtype=self.gamma.dtype)
+        return FusedBlock(dwconv, self.se, self.pwconv1, self._fused_grn(), pwconv2)
+
     def _fused_dwconv(self) -> DepthwiseConv2d:
-        merged = self.dwconv.merged() if isinstance(self.dwconv, DilatedReparamConv) else (self.dwconv.weight, None)
-        return depthwise_from(*fuse_conv_norm(*merged, self.norm), like=self.norm.weight)
+        dwconv = self.dwconv
+        weight, bias = dwconv.merged() if isinstance(dwconv, DilatedReparamConv) else (dwconv.weight, None)
+        return depthwise_from(*fuse_conv_norm(weight, bias, self.norm), like=self.norm.weight)
 
     def _fused_grn(self) -> GlobalResponseNorm:
         grn = GlobalResponseNorm(self.grn.gamma.numel(), beta=False, eps=self.grn.eps)
@@ -83,7 +97,7 @@ class UniRepLKNetBlock(nn.Module):
         weight = self.pwconv2.weight.double()
         fused, bias = fuse_conv_norm(weight, weight @ self.grn.beta.double(), self.norm2)
         gamma = self.gamma.double()
-        linear = nn.Linear(weight.shape[1], weight.shape[0])
+        linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")  # no random weights to be replaced at once
         linear.weight = nn.Parameter((fused * gamma[:, None]).to(self.pwconv2.weight))
         linear.bias = nn.Parameter((bias * gamma).to(self.pwconv2.weight))
         return linear

@@ -124,7 +124,8 @@ def checked_branches(kernel_size: int, branches: Branches | None) -> Branches:
 def depthwise_from(weight: Tensor, bias: Tensor, like: Tensor) -> DepthwiseConv2d:
     """A depthwise layer with these weights, in the dtype and on the device of `like`."""
     channels, _, size, _ = weight.shape
-    layer = DepthwiseConv2d(channels, size, bias=True)
+    with torch.device("meta"):  # no random weights that would be replaced at once
+        layer = DepthwiseConv2d(channels, size, bias=True)
     layer.weight = nn.Parameter(weight.to(like))
     layer.bias = nn.Parameter(bias.to(like))
     return layer

@@ -1,16 +1,20 @@
-"""The contract of every preprocessor, and the two ways it refuses a payload."""
+"""The contract of every preprocessor, and the ways it refuses a payload.
+
+Decode workers import this file, and must start fast and stay small: torch is imported only where a batch is made.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-@dataclass
+@dataclass(eq=False)
 class PayloadError(Exception):
     """A payload that is refused. `code` is stable, for programs; `detail` names the value, the limit and the remedy."""
 
@@ -21,6 +25,10 @@ class PayloadError(Exception):
 
     def __str__(self) -> str:
         return self.detail
+
+    def __reduce__(self) -> tuple[type["PayloadError"], tuple[Any, ...]]:
+        # Exception pickles its positional arguments alone, and would lose the ones given by keyword on the way home
+        return type(self), tuple(getattr(self, item.name) for item in fields(self))
 
 
 class UnsupportedFormat(PayloadError):
@@ -65,10 +73,12 @@ class Preprocessor(Generic[OptionsT]):
         """A sample of the right shape, to warm a model up with."""
         raise NotImplementedError
 
-    def collate(self, samples: Sequence[Sample]) -> Tensor:
+    def collate(self, samples: Sequence[Sample]) -> "Tensor":
         """Stack samples on a new first axis, on the CPU, in the samples' dtype."""
+        import torch
+
         return torch.from_numpy(np.stack([sample.array for sample in samples]))
 
-    def transform(self, batch: Tensor) -> Tensor:
+    def transform(self, batch: "Tensor") -> "Tensor":
         """The model's float32 input for a collated batch, on the batch's device."""
         raise NotImplementedError

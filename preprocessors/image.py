@@ -4,49 +4,48 @@ The evaluation transform is the authors' (main.py, datasets.py): bicubic, shorte
 from 384 pixels on, a warp straight to size x size.
 """
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from torch import Tensor
+from PIL import Image
 
 from preprocessors.base import Preprocessor, Sample
+from preprocessors.orientation import UPRIGHT, orientation, swaps_sides, upright
+from preprocessors.raster import READERS, decoder_faults, open_image, stored_rgb, to_rgb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["ImageOptions", "ImagePreprocessor", "decoder_faults", "open_image", "to_rgb"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SMALLEST_WARPED_SIZE = 384
 DRAFT_SCALE = 2  # a scaled JPEG decode keeps at least this many times the target, or its blur shows
-MAX_JPEG_SCANS = 64
-SIXTEEN_BIT_TO_EIGHT = 1 / 257
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "BMP": "image/bmp",
-    "GIF": "image/gif",
-    "TIFF": "image/tiff",
-}
+EXTREME_ASPECT = 16  # beyond it the scaled picture would be mostly cropped away, and could be of any size
+REDUCING_GAP = 8.0  # box-filter long sides down to this many times the target, to bound the bicubic filter's length
 
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """exact: decode every pixel of a JPEG. False lets the decoder scale large photos down while it reads them."""
+    """What a request may ask of the decoding."""
 
-    exact: bool = True
+    exact: bool = field(
+        default=True, metadata={"description": "false: scale large JPEGs down while they are decoded, which is faster"}
+    )
 
 
 @dataclass(frozen=True)
 class ImagePreprocessor(Preprocessor[ImageOptions]):
-    """size: side of the square the model sees. crop: share of the scaled image that the square keeps (below 384)."""
+    """size: side of the square the model sees. crop: share of the scaled image that the square keeps (below 384).
+
+    max_pixels: width x height of the largest picture that is decoded, read from its header.
+    """
 
     modality: ClassVar[str] = "image"
-    media_types: ClassVar[tuple[str, ...]] = tuple(MEDIA_TYPES.values())
+    media_types: ClassVar[tuple[str, ...]] = tuple(f"image/{name.lower()}" for name in READERS)
     option_type: ClassVar[type] = ImageOptions
 
     size: int = 224
@@ -56,32 +55,50 @@ class ImagePreprocessor(Preprocessor[ImageOptions]):
     max_pixels: int = 40_000_000
 
     def decode(self, payload: bytes, options: ImageOptions) -> Sample:
+        """(size, size, 3) uint8, described by the width and height of the picture as it is displayed."""
         with decoder_faults():
             image = open_image(payload, self.max_pixels)
-            width, height, name = image.width, image.height, image.format or ""
-            if not options.exact:
-                image.draft("RGB", tuple(DRAFT_SCALE * side for side in self._scaled(width, height)))
-            raster = self.crop_resized(to_rgb(image))
-        description = {"width": width, "height": height, "format": name.lower(), "bytes": len(payload)}
-        return Sample(raster, description)
+            width, height = image.size
+            if not options.exact:  # stored and displayed size ask for the same scale: only long and short side count
+                image.draft("RGB", self._draft_size(width, height))
+            stored = stored_rgb(image)
+            turn = orientation(image)
+            raster = self.crop_resized(stored, turn)
+        if swaps_sides(turn):
+            width, height = height, width
+        name = (image.format or "").lower()
+        return Sample(raster, {"width": width, "height": height, "format": name, "bytes": len(payload)})
 
     def blank(self) -> Sample:
         return Sample(np.zeros((self.size, self.size, 3), np.uint8))
 
-    def transform(self, batch: Tensor) -> Tensor:
+    def transform(self, batch: "Tensor") -> "Tensor":
         """(N, size, size, 3) uint8 -> (N, 3, size, size) float32, normalised by channel."""
         return self.normalise(batch.permute(0, 3, 1, 2).float().div_(255))
 
-    def normalise(self, x: Tensor) -> Tensor:
+    def normalise(self, x: "Tensor") -> "Tensor":
         """(N, 3, H, W) in [0, 1] -> zero mean and unit deviation by channel, over the training data's statistics."""
-        mean, std = (torch.tensor(values, device=x.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        mean, std = (x.new_tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
         return (x - mean) / std
 
-    def crop_resized(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The authors' evaluation transform up to the raster, (size, size, 3)."""
-        image = image.resize(self._scaled(image.width, image.height), Image.Resampling.BICUBIC)
-        left, top = round((image.width - self.size) / 2), round((image.height - self.size) / 2)
-        return np.asarray(image.crop((left, top, left + self.size, top + self.size)))
+    def crop_resized(self, image: Image.Image, turn: int = UPRIGHT) -> NDArray[np.uint8]:
+        """The authors' evaluation transform up to the raster, (size, size, 3), for an RGB image as it is stored.
+
+        `turn` is its EXIF orientation. The scaled picture is turned, not the large one: some pixels differ by a step
+        or two, and a phone's photo takes half the time.
+        """
+        if max(image.size) > EXTREME_ASPECT * min(image.size):
+            return self._crop_of_extreme(upright(image, turn))
+        scaled = upright(image.resize(self._scaled(*image.size), Image.Resampling.BICUBIC), turn)
+        return np.array(scaled.crop(self._crop_box(*scaled.size)))
+
+    def _crop_of_extreme(self, image: Image.Image) -> NDArray[np.uint8]:
+        """The same square, without allocating the scaled picture around it; pixels may differ by a step or two."""
+        width, height = self._scaled(*image.size)
+        x, y = image.width / width, image.height / height
+        left, top, right, bottom = self._crop_box(width, height)
+        source = (left * x, top * y, min(right * x, image.width), min(bottom * y, image.height))
+        return np.array(image.resize((self.size, self.size), Image.Resampling.BICUBIC, source, REDUCING_GAP))
 
     def _scaled(self, width: int, height: int) -> tuple[int, int]:
         """Width and height before the crop: the long side is truncated, as torchvision does."""
@@ -92,18 +109,10 @@ class ImagePreprocessor(Preprocessor[ImageOptions]):
             return short, int(short * height / width)
         return int(short * width / height), short
 
+    def _crop_box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        left, top = round((width - self.size) / 2), round((height - self.size) / 2)
+        return left, top, left + self.size, top + self.size
 
-def open_image(payload: bytes, max_pixels: int) -> Image.Image:
-    """Read the header only, and refuse what would be costly to go on with."""
-    image = Image.open(io.BytesIO(payload), formats=tuple(MEDIA_TYPES))
-    return image
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Upright and in RGB."""
-    return ImageOps.exif_transpose(image).convert("RGB")
-
-
-@contextmanager
-def decoder_faults() -> Iterator[None]:
-    yield
+    def _draft_size(self, width: int, height: int) -> tuple[int, int]:
+        scaled_width, scaled_height = self._scaled(width, height)
+        return DRAFT_SCALE * scaled_width, DRAFT_SCALE * scaled_height

@@ -41,9 +41,9 @@ class Limits(BaseModel):
 
 def catalogue_router(runtime: Runtime) -> APIRouter:
     router = APIRouter(tags=["models"])
-    problems = {status: problem_responses()[status] for status in (404, 503)}
+    problems = problem_responses(404, 503)
 
-    @router.get("/models", responses={503: problems[503]})
+    @router.get("/models", responses=problem_responses(503))
     def models() -> list[ModelSummary]:
         """Every model that answers; the first of a task is its default."""
         runtime.check_ready()

@@ -12,7 +12,7 @@ import typer
 from models.checkpoint import CheckpointError, Structure
 from models.heads.base import InvalidOption
 from preprocessors.base import PayloadError
-from service.console import err, models_table, out, show_classification
+from service.console import err, models_table, out, show_classification, show_conversion
 from service.flags import with_settings
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import EMBEDDED_CHECKPOINTS, Settings
@@ -104,8 +104,8 @@ def convert(
     from models.conversion import convert as run
 
     with reported_errors():
-        report = run(source, target, name=name, structure=structure, half=half)
-    out.print(report)
+        told = name or Path(source).stem
+        show_conversion(run(source, target, name=told, structure=structure, half=half, progress=err.print))
 
 
 def load(checkpoints: list[Path]) -> dict[str, Pipeline]:

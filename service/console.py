@@ -7,6 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from models.checkpoint import ModelCard
+from models.conversion import ConversionReport
 from models.heads.classification import Classification
 from service.pipeline import Pipeline
 
@@ -38,4 +39,20 @@ def show_classification(name: str, answer: Classification) -> None:
     table = Table("score", "label", "class", title=name, title_justify="left")
     for item in answer.predictions:
         table.add_row(f"{item.score:.4f}", item.label, str(item.class_id))
+    out.print(table)
+
+
+def show_conversion(report: ConversionReport) -> None:
+    error = "not measured: the source is fused already"
+    if report.max_relative_error is not None:
+        error = f"{report.max_relative_error:.1e} of the largest logit"
+    table = Table("", "", title=str(report.checkpoint), title_justify="left", show_header=False)
+    table.add_row("network", f"variant {report.variant or 'of its own'}, {report.parameters:,} parameters")
+    table.add_row("classes", str(report.classes))
+    table.add_row("structure", f"{report.source_structure} -> {report.structure}")
+    table.add_row("fused against unfused", error)
+    if report.half_relative_error is not None:
+        table.add_row("float16 against float32", f"{report.half_relative_error:.1e} of the largest logit")
+    for part, count in report.ignored.items():
+        table.add_row("left out", f"{count} tensors of {part}")
     out.print(table)

@@ -14,7 +14,7 @@ class Health(BaseModel):
 def health_router(runtime: Runtime) -> APIRouter:
     router = APIRouter(prefix="/health", tags=["health"])
 
-    problem = {503: problem_responses()[503]}
+    problem = problem_responses(503)
 
     @router.get("/live", responses=problem)
     async def live() -> Health:

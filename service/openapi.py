@@ -31,12 +31,11 @@ PROBLEMS = {
 }
 
 
-def problem_responses() -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Documentation of these statuses, or of all."""
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
-    return {
-        status: {"description": text, "content": {PROBLEM_TYPE: {"schema": schema}}}
-        for status, text in PROBLEMS.items()
-    }
+    content = {PROBLEM_TYPE: {"schema": schema}}
+    return {status: {"description": PROBLEMS[status], "content": content} for status in statuses or PROBLEMS}
 
 
 def request_body(media_types: tuple[str, ...], form_options: dict[str, Any]) -> dict[str, Any]:

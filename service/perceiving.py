@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fastapi import Request
 
@@ -52,7 +53,7 @@ async def perceive(runtime: Runtime, request: Request, path: str, options: Optio
     parsed = options.parse({**request.query_params, **payload.options})
     pipeline = runtime.pipeline(path, parsed.of(ModelOptions).model)
     check(pipeline, parsed)
-    decoding = parsed.of(pipeline.preprocessor.option_type)
+    decoding: Any = parsed.of(pipeline.preprocessor.option_type)
     tasks = [asyncio.create_task(runtime.perceive(pipeline, file, decoding)) for file in payload.files]
     try:
         perceived = [await _at_place(task, place, payload, pipeline) for place, task in enumerate(tasks)]

@@ -47,7 +47,7 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
 
     async def answer(request: Request) -> Response:
         seen = await perceive(runtime, request, path, options, check)
-        head_options = seen.options.of(option_type)
+        head_options: Any = seen.options.of(option_type)
         results = [seen.pipeline.head.interpret(item.prediction.row, head_options) for item in seen.perceived]
         if seen.options.of(AnswerOptions).format is AnswerFormat.HF:
             bare = [result.as_hf() for result in results]
@@ -57,7 +57,7 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
         about = provenance(request.scope["request_id"], seen.pipeline)
         return _json({**about, "results": items} if seen.is_list else {**about, **items[0]}, seen)
 
-    _add(router, f"/{path}", answer, task, options, single | several)  # type: ignore[operator]
+    _add(router, f"/{path}", answer, task, options, single | several)
 
 
 def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: Task) -> None:

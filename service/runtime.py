@@ -13,6 +13,7 @@ from service.decoding import DecodePool
 from service.errors import Problem, not_ready
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import Settings
+from service.tasks import TASKS
 
 Announce = Callable[[list[Pipeline]], None]
 
@@ -39,7 +40,12 @@ class Runtime:
         self.draining = False
         self.fault: str | None = None
         self.batcher = Batcher(settings.max_batch_size, settings.max_queue)
-        self.decoding = DecodePool(settings.decode_workers, settings.decode_timeout_s, settings.decode_memory_bytes)
+        self.decoding = DecodePool(
+            settings.decode_workers,
+            settings.decode_timeout_s,
+            settings.decode_memory_bytes,
+            modules=sorted({task.preprocessor.__module__ for task in TASKS.values()}),
+        )
         self._loading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Runtime":

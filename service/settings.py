@@ -34,5 +34,5 @@ class Settings(BaseSettings):
         default_factory=lambda: max(1, min(8, (os.cpu_count() or 1))), ge=1, description="Processes that decode files"
     )
     decode_timeout_s: float = Field(10.0, gt=0, description="Longest decoding of one file")
-    decode_memory_bytes: int = Field(2_000 * MEGABYTE, gt=0, description="Address space of a decode worker")
+    decode_memory_bytes: int = Field(2_000 * MEGABYTE, gt=0, description="Most memory that decoding one file may take")
     log_level: str = Field("info", pattern="^(debug|info|warning|error|critical)$", description="Least severity logged")

@@ -1,6 +1,7 @@
 """The registry: one line is one task, and its key is its URL."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -14,7 +15,7 @@ from preprocessors.image import ImagePreprocessor
 class Task:
     """The classes of a task; a checkpoint supplies their constructor arguments."""
 
-    preprocessor: type[Preprocessor]
+    preprocessor: type[Preprocessor[Any]]
     head: type[Head]
     embedding: type[nn.Module] | None = None
 

@@ -21,6 +21,8 @@ LABELS = ("ant", "bee", "cat", "dog", "eel")
 
 SharedPath = Callable[[str], Path]
 
+torch.set_num_threads(1)  # networks this small gain nothing from threads, and lose much on a busy machine
+
 
 @pytest.fixture(scope="session")
 def shared_path() -> SharedPath:

@@ -1,6 +1,7 @@
 """Augmentation of whole batches, by kornia: colour and geometry, erasing, mixing of pictures and their targets."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +47,7 @@ class BatchAugment:
 
 
 def picture_augment(recipe: Recipe) -> torch.nn.Module:
-    steps: list[torch.nn.Module] = [RandomHorizontalFlip(p=0.5)] if recipe.flip else []
+    steps: list[Any] = [RandomHorizontalFlip(p=0.5)] if recipe.flip else []
     if recipe.trivial_augment:
         steps.append(TrivialAugment())
     if recipe.erasing:

@@ -18,6 +18,7 @@ EPOCH_STRIDE = 1_000_003  # keeps the seeds of one run's steps apart from those 
 
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Transform = Callable[[Tensor], Tensor]
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class EpochDataset(Protocol):
@@ -65,7 +66,7 @@ class Run:
     history: list[EpochRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.model.to(self.device, memory_format=torch.channels_last)
+        self.model.to(device=self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = moving_average(self.model, self.recipe.ema_decay) if self.recipe.ema_decay else None
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, self.recipe.weight_decay), lr=self.recipe.learning_rate
@@ -121,9 +122,10 @@ class Run:
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     """Exponential average of weights and norm statistics; it follows fast at first, to forget the random start."""
 
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         steps = int(count)
-        get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))(averaged, current, count)
+        average = get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))  # type: ignore[no-untyped-call]
+        average(averaged, current, count)
 
     return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
@@ -186,8 +188,8 @@ def _batches(data: EpochDataset, epoch: int, steps: int, recipe: Recipe) -> Iter
     data.epoch = epoch
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(recipe.seed * EPOCH_STRIDE + epoch))
     size = min(recipe.batch_size, len(data))
-    loader: DataLoader[tuple[Tensor, int]] = DataLoader(data, size, sampler=order.tolist(), drop_last=True)  # type: ignore[arg-type]
-    yield from loader  # type: ignore[misc]
+    loader: DataLoader[Any] = DataLoader(data, size, sampler=order.tolist(), drop_last=True)  # type: ignore[arg-type]
+    yield from loader
 
 
 @torch.inference_mode()
@@ -195,7 +197,7 @@ def evaluate(model: nn.Module, data: Dataset[tuple[Tensor, int]], transform: Tra
     """Score the model, in eval mode, on a split of preprocessed samples."""
     model.eval()
     logits, classes = [], []
-    loader: DataLoader[tuple[Tensor, int]] = DataLoader(data, batch_size=64)
+    loader: DataLoader[Any] = DataLoader(data, batch_size=64)
     for batch, ids in loader:
         x = transform(batch.to(device)).contiguous(memory_format=torch.channels_last)
         logits.append(model(x)["logits"].float().cpu())

@@ -11,6 +11,7 @@ from models.checkpoint import Checkpoint, ModelCard, Structure
 from models.config import BackboneConfig
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
+from models.predictor import resolve_device
 from models.reparam import reparameterize
 from models.unireplknet import UniRepLKNet
 from preprocessors.image import ImagePreprocessor
@@ -53,7 +54,7 @@ def train_image(job: ImageTraining, progress: Progress) -> Path:
     """
     job.out.mkdir(parents=True, exist_ok=True)
     splits = find_splits(job.data, SUFFIXES, job.recipe.seed)
-    run = Run(initial_model(job, splits.labels), job.recipe, torch.device(job.device))
+    run = Run(initial_model(job, splits.labels), job.recipe, resolve_device(job.device))
     state = job.out / "state.pt"
     if state.exists():
         run.resume(state)

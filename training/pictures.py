@@ -17,7 +17,7 @@ from preprocessors.image import ImagePreprocessor, decoder_faults, open_image, t
 from training.data import DatasetError, Example
 from training.recipe import Recipe
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 KEPT_SCALE = 1.6  # short side kept in memory, over the training size: enough detail for a tight crop
 ASPECTS = (3 / 4, 4 / 3)
 CROP_TRIES = 10

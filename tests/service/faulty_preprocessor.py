@@ -46,6 +46,7 @@ FAULTS: dict[bytes, Callable[[], Any]] = {
     b"exit": lambda: os._exit(3),
     b"segfault": segfault,
     b"sleep": lambda: time.sleep(1000),
+    b"nap": lambda: time.sleep(0.5),
     b"spin": spin,
     b"allocate": allocate,
     b"refuse": refuse,
@@ -64,5 +65,6 @@ class FaultyPreprocessor(Preprocessor[Path | None]):
             with options.open("a") as file:
                 file.write(f"{os.getpid()}\n")
         FAULTS[payload[:20]]()
-        facts = {"pid": os.getpid(), "torch": "torch" in sys.modules, "pytest": "pytest" in sys.modules}
+        dies_at_once = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        facts = {"pid": os.getpid(), "torch": "torch" in sys.modules, "dies_at_once": dies_at_once}
         return Sample(np.zeros(1, np.uint8), facts)

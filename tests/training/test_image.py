@@ -95,7 +95,8 @@ def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: P
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] >= 0.9
     assert len(metrics["epochs"]) == 12
-    assert Image.open(out / "curve.png").size[0] > 100
+    with Image.open(out / "curve.png") as curve:
+        assert curve.width > 100
 
     pipeline = load_pipeline(out / "model.safetensors", Settings(device="cpu"))
     files = sorted((stripes / "test").rglob("*.png"))

@@ -1,0 +1,68 @@
+"""What the documents promise, the code has; what the code has, the documents mention."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.app import create_app
+from service.settings import Settings
+from training.cli import train_app
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    app = create_app(Settings(decode_workers=1))
+    app.state.runtime.decoding.close()
+    return app.openapi()
+
+
+def test_every_endpoint_is_in_the_api_page(document: dict[str, Any]) -> None:
+    for path in document["paths"]:
+        assert path in API or path.removeprefix("/models") in API, path
+
+
+def test_every_option_is_in_the_api_page(document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for parameter in methods.get("post", {}).get("parameters", ()):
+            assert f"`{parameter['name']}`" in API, f"{path} {parameter['name']}"
+
+
+def test_every_error_code_is_in_the_api_page() -> None:
+    sources = [path.read_text() for room in ("service", "preprocessors") for path in (ROOT / room).glob("*.py")]
+    raised = r'(?:Problem\(\d+, |UnsupportedFormat\(\s*|UndecodableInput\(\s*|TooLarge\(\s*)"([a-z_]+)"'
+    codes = {code for source in sources for code in re.findall(raised, source)}
+    assert len(codes) > 6
+    assert {code for code in codes if f"`{code}`" not in API} <= {"client_closed_request"}
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def test_commands_and_flags_in_the_documents_exist() -> None:
+    (image,) = (command.callback for command in train_app.registered_commands)
+    assert image is not None
+    flags = {"--out", "--lr", "--half", *(f"--{name.replace('_', '-')}" for name in image.__annotations__)}
+    flags |= {f"--{name.replace('_', '-')}" for name in Settings.model_fields} | {"--structure", "--help"}
+    for page in (ROOT / "README.md", ROOT / "docs" / "training.md"):
+        for line in page.read_text().splitlines():
+            if "unireplknet" in line or line.startswith("Two things"):
+                assert set(re.findall(r"(?<![\w-])--[a-z-]+", line)) <= flags, line
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    extraction = re.search(r"command=\$\((.+)\)\n", script)
+    assert extraction is not None
+    found = subprocess.run(["bash", "-c", extraction[1]], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert found.strip().endswith(".venv/bin/pytest")
+    assert found.strip() in README
