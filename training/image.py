@@ -17,10 +17,12 @@ from models.unireplknet import UniRepLKNet
 from preprocessors.image import ImagePreprocessor
 from training.augment import BatchAugment
 from training.data import Splits, find_splits
-from training.fit import Progress, Run, Score, evaluate, fit
+from training.fit import Progress, fit
 from training.pictures import KEPT_SCALE, SUFFIXES, EvaluationPictures, TrainingPictures, load_pictures
 from training.recipe import Recipe
 from training.report import write_report
+from training.run import Run
+from training.scoring import Score, evaluate
 
 TASK = "classify/image"
 

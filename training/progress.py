@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from training.fit import EpochRecord
+from training.run import EpochRecord
 
 
 class ConsoleProgress:

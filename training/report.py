@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from training.data import Splits
-from training.fit import EpochRecord, Score
 from training.recipe import Recipe
+from training.run import EpochRecord
+from training.scoring import Score
 
 
 def write_report(out: Path, history: Sequence[EpochRecord], test: Score, splits: Splits, recipe: Recipe) -> None:

@@ -14,9 +14,9 @@ from preprocessors.image import ImageOptions, ImagePreprocessor
 from service.cli import app
 from service.pipeline import load_pipeline
 from service.settings import Settings
-from training.fit import EpochRecord
 from training.image import ImageTraining, train_image
 from training.recipe import Recipe
+from training.run import EpochRecord
 
 SIZE = 32
 
@@ -136,3 +136,17 @@ def test_weights_can_be_stored_in_half_precision(job: ImageTraining) -> None:
     served = train_image(replace(job, half=True), Watcher())
     assert {value.dtype for value in weights(served).values()} == {torch.float16}
     assert served.stat().st_size < (job.out / "training.safetensors").stat().st_size / 2
+
+
+def test_a_folder_that_cannot_be_trained_on_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["train", "image", str(tmp_path), "--out", str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert "expected at least two folders" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("wrong", [("--variant", "z"), ("--depths", "2,x")])
+def test_an_impossible_backbone_is_refused_by_name(tmp_path: Path, wrong: tuple[str, str]) -> None:
+    result = CliRunner().invoke(app, ["train", "image", str(tmp_path), "--out", str(tmp_path), *wrong])
+    assert result.exit_code == 2
+    assert repr(wrong[1]) in result.output

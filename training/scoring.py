@@ -1,0 +1,40 @@
+"""How good a model is on a split."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+Transform = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of one split: mean cross-entropy, share of right answers, and the same for every class."""
+
+    loss: float
+    accuracy: float
+    per_class: list[float]
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, data: Dataset[tuple[Tensor, int]], transform: Transform, device: torch.device) -> Score:
+    """Score the model, in eval mode, on a split of preprocessed samples."""
+    model.eval()
+    logits, classes = [], []
+    loader: DataLoader[Any] = DataLoader(data, batch_size=64)
+    for batch, ids in loader:
+        x = transform(batch.to(device)).contiguous(memory_format=torch.channels_last)
+        logits.append(model(x)["logits"].float().cpu())
+        classes.append(ids)
+    return score(torch.cat(logits), torch.cat(classes))
+
+
+def score(logits: Tensor, classes: Tensor) -> Score:
+    right = (logits.argmax(dim=1) == classes).float()
+    per_class = [right[classes == i].mean().item() for i in range(logits.shape[1])]
+    return Score(F.cross_entropy(logits, classes).item(), right.mean().item(), per_class)
