@@ -102,8 +102,9 @@ def convert(
     Example: unireplknet convert unireplknet_t_in1k t.safetensors
     """
     from models.conversion import convert as run
+    from models.hub import HubError
 
-    with reported_errors():
+    with reported_errors(HubError):
         told = name or Path(source).stem
         show_conversion(run(source, target, name=told, structure=structure, half=half, progress=err.print))
 
@@ -123,11 +124,11 @@ def choose(pipelines: dict[str, Pipeline], task: str, model: str | None) -> Pipe
 
 
 @contextmanager
-def reported_errors() -> Iterator[None]:
+def reported_errors(*others: type[Exception]) -> Iterator[None]:
     """End with one line and status 1 for what a user can mend; a traceback is for our own faults."""
     try:
         yield
-    except (CheckpointError, InvalidOption, OSError, ValueError) as error:
+    except (CheckpointError, InvalidOption, OSError, ValueError, *others) as error:
         err.print(f"[red]Error:[/] {error}")
         raise typer.Exit(1) from error
 

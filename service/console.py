@@ -1,15 +1,18 @@
 """What the command line shows people: tables of models, answers and conversions."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
 from models.checkpoint import ModelCard
-from models.conversion import ConversionReport
 from models.heads.classification import Classification
 from service.pipeline import Pipeline
+
+if TYPE_CHECKING:  # it brings the hub's client, which serving does not need
+    from models.conversion import ConversionReport
 
 out = Console()
 err = Console(stderr=True)
@@ -42,7 +45,7 @@ def show_classification(name: str, answer: Classification) -> None:
     out.print(table)
 
 
-def show_conversion(report: ConversionReport) -> None:
+def show_conversion(report: "ConversionReport") -> None:
     error = "not measured: the source is fused already"
     if report.max_relative_error is not None:
         error = f"{report.max_relative_error:.1e} of the largest logit"

@@ -85,7 +85,8 @@ def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.T
     checkpoint = Checkpoint.load(path)
     if checkpoint.structure is not Structure.TRAINING:
         raise ValueError(f"{path} is in deploy form, which cannot be trained: convert with --structure training")
-    found = replace(BackboneConfig(**checkpoint.backbone), drop_path=config.drop_path)
+    free = {"drop_path": config.drop_path, "layer_scale_init": config.layer_scale_init}  # they change no shape
+    found = replace(BackboneConfig(**checkpoint.backbone), **free)
     if found != config:
         raise ValueError(f"{path} holds a backbone of {found}, expected {config}: choose the same variant")
     model = checkpoint.build(ClassificationHead)

@@ -154,6 +154,14 @@ def test_trunk_is_taken_from_files_of_mm_frameworks_and_the_rest_is_counted(tmp_
     assert describe(read.tensors).config == replace(SMALL, normalized_features=True)
 
 
+def test_averaged_copies_beside_a_classifier_are_left_out(tmp_path: Path) -> None:
+    weights = published_weights()
+    torch.save({"state_dict": {**weights, "ema_stages_0_0_gamma": torch.zeros(8)}}, tmp_path / "file.pth")
+    read = read_weights(tmp_path / "file.pth")
+    assert read.tensors.keys() == weights.keys()
+    assert read.ignored == {"ema_*": 1}
+
+
 class Intruder:
     """Runs code when it is unpickled the unsafe way."""
 

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
+from tests.conftest import LABELS
 from tests.service.conftest import encoded, picture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,11 +124,24 @@ def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             server.kill()
 
 
-def test_serve_announces_itself_and_ends_on_sigterm(tiny_checkpoint: Path) -> None:
+def run_example(photo: Path, address: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "examples/classify_image.py", str(photo), address]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_serve_announces_itself_answers_the_example_client_and_ends_on_sigterm(
+    tiny_checkpoint: Path, photo: Path
+) -> None:
     with serving("--checkpoints", str(tiny_checkpoint)) as (server, address):
         with urlopen(f"{address}/health/ready", timeout=10) as response:
             assert response.status == 200
         with urlopen(f"{address}/models", timeout=10) as response:
             assert json.load(response)[0]["name"] == "tiny"
+        answered = run_example(photo, address)
+        assert [line.split()[1] in LABELS for line in answered.stdout.splitlines()] == [True] * 3
+        photo.write_bytes(b"no picture")
+        refused = run_example(photo, address)
+        assert refused.returncode == 1
+        assert "JPEG, PNG" in refused.stderr
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=30) == 0
