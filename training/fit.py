@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from training.recipe import Recipe
 from training.run import EpochRecord, Run
 from training.scoring import Transform, evaluate
 
+STEPS_PER_REPORT = 10  # reading a loss waits for the device
 EPOCH_STRIDE = 1_000_003  # keeps the seeds of one run's steps apart from those of the next seed
 
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -34,24 +36,27 @@ class Progress(Protocol):
     def epoch(self, record: EpochRecord) -> None: ...
 
 
-def fit(
-    run: Run,
-    training: EpochDataset,
-    validation: Dataset[tuple[Tensor, int]],
-    augment: Augment,
-    normalise: Transform,
-    transform: Transform,
-    state: Path,
-    progress: Progress,
-) -> None:
+@dataclass(frozen=True)
+class Material:
+    """What a run learns from. normalise takes pictures in [0, 1] to the model's input, transform validation rasters."""
+
+    training: EpochDataset
+    validation: Dataset[tuple[Tensor, int]]
+    augment: Augment
+    normalise: Transform
+    transform: Transform
+
+
+def fit(run: Run, material: Material, state: Path, progress: Progress, stop_after: int | None = None) -> None:
     """Train until the recipe's last epoch, from where the run stands; the state is saved after every epoch.
 
-    normalise: pictures in [0, 1] -> the model's input. transform: the preprocessor's, for the validation split.
+    stop_after: epochs after which to stop all the same, on the schedule of the whole run.
     """
-    for epoch in range(len(run.history), run.recipe.epochs):
+    last = min(run.recipe.epochs, stop_after or run.recipe.epochs)
+    for epoch in range(len(run.history), last):
         started = time.monotonic()
-        train_loss, rate = _train_epoch(run, training, epoch, augment, normalise, progress)
-        score = evaluate(run.best_model, validation, transform, run.device)
+        train_loss, rate = _train_epoch(run, material, epoch, progress)
+        score = evaluate(run.best_model, material.validation, material.transform, run.device)
         seconds = time.monotonic() - started
         record = EpochRecord(epoch, rate, train_loss, score.loss, score.accuracy, seconds)
         run.history.append(record)
@@ -59,27 +64,25 @@ def fit(
         progress.epoch(record)
 
 
-def _train_epoch(
-    run: Run, data: EpochDataset, epoch: int, augment: Augment, normalise: Transform, progress: Progress
-) -> tuple[float, float]:
+def _train_epoch(run: Run, material: Material, epoch: int, progress: Progress) -> tuple[float, float]:
     """Mean loss and last learning rate of one pass."""
     run.model.train()
-    steps = max(1, len(data) // run.recipe.batch_size)
+    steps = max(1, len(material.training) // run.recipe.batch_size)
     losses, rate = [], 0.0
-    for index, (x, classes) in enumerate(_batches(data, epoch, steps, run.recipe)):
+    for index, (x, classes) in enumerate(_batches(material.training, epoch, run.recipe)):
         step = epoch * steps + index
         torch.manual_seed(run.recipe.seed * EPOCH_STRIDE + step)  # a resumed run draws what an unbroken one would
         rate = run.recipe.learning_rate_at(step, steps)
         with torch.no_grad():
-            x, targets = augment(x.to(run.device), classes.to(run.device))
-            x = normalise(x).contiguous(memory_format=torch.channels_last)
+            x, targets = material.augment(x.to(run.device), classes.to(run.device))
+            x = material.normalise(x).contiguous(memory_format=torch.channels_last)
         losses.append(run.step(x, targets, rate))
-        if index % 10 == 0 or index == steps - 1:
+        if index % STEPS_PER_REPORT == 0 or index == steps - 1:
             progress.step(epoch, index + 1, steps, losses[-1].item())
     return torch.stack(losses).mean().item(), rate
 
 
-def _batches(data: EpochDataset, epoch: int, steps: int, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(data: EpochDataset, epoch: int, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
     data.epoch = epoch
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(recipe.seed * EPOCH_STRIDE + epoch))
     size = min(recipe.batch_size, len(data))

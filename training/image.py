@@ -17,7 +17,7 @@ from models.unireplknet import UniRepLKNet
 from preprocessors.image import ImagePreprocessor
 from training.augment import BatchAugment
 from training.data import Splits, find_splits
-from training.fit import Progress, fit
+from training.fit import Material, Progress, fit
 from training.pictures import KEPT_SCALE, SUFFIXES, EvaluationPictures, TrainingPictures, load_pictures
 from training.recipe import Recipe
 from training.report import write_report
@@ -31,7 +31,8 @@ TASK = "classify/image"
 class ImageTraining:
     """All that decides one run. train_size: side of the training crops, where it differs from the served size.
 
-    initial: a checkpoint whose backbone training goes on from, with a new head. half: store the weights in float16.
+    initial: a checkpoint whose backbone training goes on from, with a new head. stop_after: epochs after which to end a
+    run early, on the schedule of the whole. half: store the served weights in float16.
     """
 
     data: Path
@@ -42,6 +43,7 @@ class ImageTraining:
     recipe: Recipe
     train_size: int | None = None
     initial: Path | None = None
+    stop_after: int | None = None
     device: str = "cpu"
     half: bool = False
     data_source: str = ""
@@ -60,10 +62,7 @@ def train_image(job: ImageTraining, progress: Progress) -> Path:
     state = job.out / "state.pt"
     if state.exists():
         run.resume(state)
-    train = _training_pictures(job, splits)
-    validation = EvaluationPictures(splits.validation, job.preprocessor)
-    augment = BatchAugment(job.recipe, len(splits.labels))
-    fit(run, train, validation, augment, job.preprocessor.normalise, job.preprocessor.transform, state, progress)
+    fit(run, learning_material(job, splits), state, progress, job.stop_after)
     test = EvaluationPictures(splits.test, job.preprocessor)
     score = evaluate(run.best_model, test, job.preprocessor.transform, run.device)
     write_report(job.out, run.history, score, splits, job.recipe)
@@ -93,11 +92,17 @@ def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.T
     return model.backbone.state_dict()
 
 
-def _training_pictures(job: ImageTraining, splits: Splits) -> TrainingPictures:
+def learning_material(job: ImageTraining, splits: Splits) -> Material:
     size = job.train_size or job.preprocessor.size
     pictures = load_pictures(splits.train, round(KEPT_SCALE * size), job.preprocessor.max_pixels)
     classes = [example.class_id for example in splits.train]
-    return TrainingPictures(pictures, classes, job.recipe, size)
+    return Material(
+        training=TrainingPictures(pictures, classes, job.recipe, size),
+        validation=EvaluationPictures(splits.validation, job.preprocessor),
+        augment=BatchAugment(job.recipe, len(splits.labels)),
+        normalise=job.preprocessor.normalise,
+        transform=job.preprocessor.transform,
+    )
 
 
 def write_checkpoints(job: ImageTraining, run: Run, splits: Splits, score: Score) -> Path:
@@ -110,9 +115,13 @@ def write_checkpoints(job: ImageTraining, run: Run, splits: Splits, score: Score
         licence=job.licence,
         split=f"{_counts(splits)} ({splits.origin})",
         metrics={"test_accuracy": score.accuracy, "validation_accuracy": run.history[-1].validation_accuracy},
-        training={**asdict(job.recipe), "train_size": job.train_size or job.preprocessor.size,
-                  "initial": job.initial.name if job.initial else None},
-    )  # fmt: skip
+        training={
+            **asdict(job.recipe),
+            "epochs_trained": len(run.history),
+            "train_size": job.train_size or job.preprocessor.size,
+            "initial": job.initial.name if job.initial else None,
+        },
+    )
     forms: dict[Structure, nn.Module] = {Structure.DEPLOY: reparameterize(model), Structure.TRAINING: model}
     files = {Structure.DEPLOY: job.out / "model.safetensors", Structure.TRAINING: job.out / "training.safetensors"}
     for structure, form in forms.items():

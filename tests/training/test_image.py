@@ -72,6 +72,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(job: ImageTraining, tmp_path: 
     again = replace(job, out=tmp_path / "again")
     with pytest.raises(Killed):
         train_image(again, Watcher(last_epoch=0))
+    early = train_image(replace(again, stop_after=2), Watcher())
+    assert Checkpoint.load(early).card.training["epochs_trained"] == 2
     resumed = weights(train_image(again, Watcher()))
     assert unbroken.keys() == resumed.keys()
     assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
