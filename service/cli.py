@@ -95,6 +95,12 @@ def convert(
         Structure, typer.Option(help="deploy to serve, training to fine-tune from")
     ] = Structure.DEPLOY,
     name: Annotated[str | None, typer.Option(help="Name of the model; by default the source's")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Text file of class names, a line each, where they are not ImageNet's")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input; by default the published file's, else 224")
+    ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store the weights in float16")] = False,
 ) -> None:
     """Turn published weights into a checkpoint: read safely, re-parameterize, verify, write.
@@ -105,8 +111,17 @@ def convert(
     from models.hub import HubError
 
     with reported_errors(HubError):
-        told = name or Path(source).stem
-        show_conversion(run(source, target, name=told, structure=structure, half=half, progress=err.print))
+        report = run(
+            source,
+            target,
+            name=name or Path(source).stem,
+            structure=structure,
+            labels=labels.read_text().splitlines() if labels else None,
+            size=size,
+            half=half,
+            progress=err.print,
+        )
+    show_conversion(report)
 
 
 def load(checkpoints: list[Path]) -> dict[str, Pipeline]:

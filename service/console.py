@@ -46,7 +46,7 @@ def show_classification(name: str, answer: Classification) -> None:
 
 
 def show_conversion(report: "ConversionReport") -> None:
-    error = "not measured: the source is fused already"
+    error = "nothing was fused"
     if report.max_relative_error is not None:
         error = f"{report.max_relative_error:.1e} of the largest logit"
     table = Table("", "", title=str(report.checkpoint), title_justify="left", show_header=False)

@@ -102,6 +102,8 @@ def test_small_maps_that_train_take_the_plane_path_and_frozen_kernels_do_not() -
     assert trains_on_cpu(x, weight.requires_grad_())
     with torch.no_grad():
         assert not trains_on_cpu(x, weight)
+    biased = depthwise_conv2d(x, weight, noise(2))
+    assert error(biased, sum_over_taps(x, weight, noise(2), 1)) < FLOAT32_ROUNDING
     assert "PlaneProduct" in _ancestors(depthwise_conv2d(x, weight))
     assert "PlaneProduct" not in _ancestors(depthwise_conv2d(noise(1, 2, 13, 13), weight))
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from service.cli import app
+from tests.authors import published_weights
 from tests.conftest import LABELS
 from tests.service.conftest import encoded, picture
 
@@ -145,3 +147,23 @@ def test_serve_announces_itself_answers_the_example_client_and_ends_on_sigterm(
         assert "JPEG, PNG" in refused.stderr
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=30) == 0
+
+
+def test_convert_makes_authors_weights_servable_and_says_how_exact_it_was(tmp_path: Path, photo: Path) -> None:
+    source, labels, target = tmp_path / "theirs.pth", tmp_path / "labels.txt", tmp_path / "ours.safetensors"
+    torch.save({"model": published_weights(classes=5)}, source)
+    labels.write_text("\n".join(LABELS))
+    status, output = run("convert", source, target, "--labels", labels, "--size", 64, "--name", "theirs")
+    assert status == 0, output
+    assert "training -> deploy" in output
+    assert "of the largest logit" in output
+    status, output = run("predict", photo, "-c", target, "--top-k", 1, "--json")
+    assert status == 0
+    assert json.loads(output)["predictions"][0]["label"] in LABELS
+
+
+def test_convert_names_what_is_wrong_with_a_source(photo: Path, tmp_path: Path) -> None:
+    status, output = run("convert", photo, tmp_path / "out.safetensors")
+    assert status == 1
+    assert "is not a file that torch.save wrote" in " ".join(output.split())
+    assert not (tmp_path / "out.safetensors").exists()
