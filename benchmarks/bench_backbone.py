@@ -9,12 +9,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.recording import append_rows, machine
-from kernels import depthwise_conv2d as op
 from models.config import variant
 from models.reparam import reparameterize
 from models.unireplknet import UniRepLKNet
@@ -38,9 +38,8 @@ def training_step(model: nn.Module, x: Tensor, largest_plane: int) -> Step:
     model.train()
 
     def step() -> None:
-        op.LARGEST_PLANE, before = largest_plane, op.LARGEST_PLANE
-        model(x)[-1].mean().backward()
-        op.LARGEST_PLANE = before
+        with patch("kernels.depthwise_conv2d.LARGEST_PLANE", largest_plane):
+            model(x)[-1].mean().backward()
 
     return step
 

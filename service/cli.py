@@ -143,7 +143,7 @@ def reported_errors(*others: type[Exception]) -> Iterator[None]:
     """End with one line and status 1 for what a user can mend; a traceback is for our own faults."""
     try:
         yield
-    except (CheckpointError, InvalidOption, OSError, ValueError, *others) as error:
+    except (CheckpointError, InvalidOption, OSError, ValueError) + others as error:
         err.print(f"[red]Error:[/] {error}")
         raise typer.Exit(1) from error
 

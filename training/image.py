@@ -84,8 +84,9 @@ def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.T
     checkpoint = Checkpoint.load(path)
     if checkpoint.structure is not Structure.TRAINING:
         raise ValueError(f"{path} is in deploy form, which cannot be trained: convert with --structure training")
-    free = {"drop_path": config.drop_path, "layer_scale_init": config.layer_scale_init}  # they change no shape
-    found = replace(BackboneConfig(**checkpoint.backbone), **free)
+    stored = BackboneConfig(**checkpoint.backbone)
+    # These two may differ: they change no shape.
+    found = replace(stored, drop_path=config.drop_path, layer_scale_init=config.layer_scale_init)
     if found != config:
         raise ValueError(f"{path} holds a backbone of {found}, expected {config}: choose the same variant")
     model = checkpoint.build(ClassificationHead)

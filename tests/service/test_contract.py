@@ -1,11 +1,14 @@
 """The OpenAPI document, taken at its word: random requests made from it never find a fault of the server's own."""
 
+from typing import Any
+
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
 from service.tasks import TASKS
@@ -19,13 +22,13 @@ def schema(client: TestClient) -> schemathesis.BaseSchema:
 
 
 def test_requests_made_from_the_document_are_answered_as_documented(schema: schemathesis.BaseSchema) -> None:
-    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     assert len(operations) >= len(TASKS) + 6
     for operation in operations:
 
         @given(case=operation.as_strategy())
         @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-        def check(case: Case) -> None:
+        def check(case: Case[Any]) -> None:
             case.call_and_validate(checks=CHECKS)
 
         check()

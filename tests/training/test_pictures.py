@@ -14,7 +14,7 @@ from training.recipe import Recipe
 MAX_PIXELS = 1_000_000
 
 
-def gradient(width: int, height: int) -> np.ndarray:  # type: ignore[type-arg]
+def gradient(width: int, height: int) -> np.ndarray:
     x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     return np.stack([x, y, 255 - x], axis=-1).astype(np.uint8)
 
