@@ -67,6 +67,7 @@ def image(
     depths: Annotated[str | None, typer.Option(help="Blocks per stage in place of the variant's, as 2,2,6,2")] = None,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage in place of the variant's")] = None,
     size: Annotated[int, typer.Option(help="Side of the square the served model sees")] = 224,
+    crop: Annotated[float, typer.Option(help="Share of the short side that the square keeps")] = ImagePreprocessor.crop,
     train_size: Annotated[int | None, typer.Option(help="Side of the training crops; by default size")] = None,
     first_size: Annotated[
         int, typer.Option(help="Side of the first epoch's crops, growing to train-size; 0: off")
@@ -120,7 +121,7 @@ def image(
             out=out,
             name=name or data.resolve().name,
             backbone=chosen_backbone(variant, depths, width, layer_scale),
-            preprocessor=ImagePreprocessor(size=size),
+            preprocessor=ImagePreprocessor(size=size, crop=crop),
             recipe=Recipe(**settings),
             train_size=train_size,
             initial=initial,

@@ -1,6 +1,7 @@
 """Train an image classifier on a folder of class folders; it ends in a checkpoint that the server can load."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -62,11 +63,14 @@ def train_image(job: ImageTraining, progress: Progress) -> Path:
     state = job.out / "state.pt"
     if state.exists():
         run.resume(state)
-    fit(run, learning_material(job, splits), state, progress, job.stop_after)
-    test = EvaluationPictures(splits.test, job.preprocessor)
-    score = evaluate(run.best_model, test, job.preprocessor.transform, run.device)
-    write_report(job.out, run.history, score, splits, job.recipe)
-    return write_checkpoints(job, run, splits, score)
+    material = learning_material(job, splits)
+    fit(run, material, state, progress, job.stop_after)
+    judged = {"validation": material.validation, "test": EvaluationPictures(splits.test, job.preprocessor)}
+    scores = {
+        name: evaluate(run.best_model, data, job.preprocessor.transform, run.device) for name, data in judged.items()
+    }
+    write_report(job.out, run.history, scores, splits, job.recipe)
+    return write_checkpoints(job, run, splits, scores)
 
 
 def initial_model(job: ImageTraining, labels: tuple[str, ...]) -> PerceptionModel:
@@ -106,7 +110,7 @@ def learning_material(job: ImageTraining, splits: Splits) -> Material:
     )
 
 
-def write_checkpoints(job: ImageTraining, run: Run, splits: Splits, score: Score) -> Path:
+def write_checkpoints(job: ImageTraining, run: Run, splits: Splits, scores: Mapping[str, Score]) -> Path:
     model = run.best_model
     assert isinstance(model, PerceptionModel)
     card = ModelCard(
@@ -115,7 +119,7 @@ def write_checkpoints(job: ImageTraining, run: Run, splits: Splits, score: Score
         data=job.data_source or job.data.name,
         licence=job.licence,
         split=f"{_counts(splits)} ({splits.origin})",
-        metrics={"test_accuracy": score.accuracy, "validation_accuracy": run.history[-1].validation_accuracy},
+        metrics={f"{name}_accuracy": round(score.accuracy, 4) for name, score in scores.items()},
         training={
             **asdict(job.recipe),
             "epochs_trained": len(run.history),

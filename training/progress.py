@@ -38,5 +38,6 @@ class ConsoleProgress:
 
     def finished(self, checkpoint: Path) -> None:
         folder = checkpoint.parent
+        self.bars.update(self.epochs, completed=self.bars.tasks[self.epochs].total)
         self.console.print(f"checkpoint {checkpoint}, metrics {folder / 'metrics.json'}, curve {folder / 'curve.png'}")
         self.console.print(f"serve it: unireplknet serve --checkpoints {checkpoint}")

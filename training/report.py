@@ -1,7 +1,7 @@
 """What a run leaves for people: metrics as JSON, the learning curve as a picture."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,14 +13,12 @@ from training.run import EpochRecord
 from training.scoring import Score
 
 
-def write_report(out: Path, history: Sequence[EpochRecord], test: Score, splits: Splits, recipe: Recipe) -> None:
-    """metrics.json: recipe, splits, every epoch and the test score by class; curve.png: the epochs, drawn."""
+def write_report(
+    out: Path, history: Sequence[EpochRecord], scores: Mapping[str, Score], splits: Splits, recipe: Recipe
+) -> None:
+    """metrics.json: recipe, splits, every epoch, and the final scores by class; curve.png: the epochs, drawn."""
     metrics = {
-        "test": {
-            "accuracy": test.accuracy,
-            "loss": test.loss,
-            "per_class": dict(zip(splits.labels, test.per_class, strict=True)),
-        },
+        **{name: {**asdict(score), "per_class": _by_label(score, splits)} for name, score in scores.items()},
         "splits": {
             "train": len(splits.train),
             "validation": len(splits.validation),
@@ -33,6 +31,10 @@ def write_report(out: Path, history: Sequence[EpochRecord], test: Score, splits:
     }
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     draw_curve(out / "curve.png", history)
+
+
+def _by_label(score: Score, splits: Splits) -> dict[str, float]:
+    return dict(zip(splits.labels, score.per_class, strict=True))
 
 
 def draw_curve(path: Path, history: Sequence[EpochRecord]) -> None:
