@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,8 +18,9 @@ def write_report(
     out: Path, history: Sequence[EpochRecord], scores: Mapping[str, Score], splits: Splits, recipe: Recipe
 ) -> None:
     """metrics.json: recipe, splits, every epoch, and the final scores by class; curve.png: the epochs, drawn."""
-    metrics = {
-        **{name: {**asdict(score), "per_class": _by_label(score, splits)} for name, score in scores.items()},
+    judged = {name: asdict(score) | {"per_class": _by_label(score, splits)} for name, score in scores.items()}
+    metrics: dict[str, Any] = {
+        **judged,
         "splits": {
             "train": len(splits.train),
             "validation": len(splits.validation),
