@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from rich.markup import escape
 
 from models.checkpoint import CheckpointError, Structure
 from models.heads.base import InvalidOption
@@ -77,7 +78,7 @@ def predict_file(pipeline: Pipeline, file: Path, options: Any, as_json: bool) ->
     try:
         sample = pipeline.preprocessor.decode(file.read_bytes(), pipeline.preprocessor.option_type())
     except PayloadError as error:
-        err.print(f"[red]{file}[/]: {error}")
+        err.print(f"[red]{escape(str(file))}[/]: {escape(str(error))}")
         return False
     answer = pipeline.head.interpret(pipeline.run([sample])[0], options)
     if as_json:
@@ -144,7 +145,7 @@ def reported_errors(*others: type[Exception]) -> Iterator[None]:
     try:
         yield
     except (CheckpointError, InvalidOption, OSError, ValueError) + others as error:
-        err.print(f"[red]Error:[/] {error}")
+        err.print(f"[red]Error:[/] {escape(str(error))}")
         raise typer.Exit(1) from error
 
 

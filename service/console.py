@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -39,7 +40,7 @@ def show_serving(url: str, pipelines: Sequence[Pipeline]) -> None:
 
 
 def show_classification(name: str, answer: Classification) -> None:
-    table = Table("score", "label", "class", title=name, title_justify="left")
+    table = Table("score", "label", "class", title=escape(name), title_justify="left")
     for item in answer.predictions:
         table.add_row(f"{item.score:.4f}", item.label, str(item.class_id))
     out.print(table)
@@ -49,7 +50,7 @@ def show_conversion(report: "ConversionReport") -> None:
     error = "nothing was fused"
     if report.max_relative_error is not None:
         error = f"{report.max_relative_error:.1e} of the largest logit"
-    table = Table("", "", title=str(report.checkpoint), title_justify="left", show_header=False)
+    table = Table("", "", title=escape(str(report.checkpoint)), title_justify="left", show_header=False)
     table.add_row("network", f"variant {report.variant or 'of its own'}, {report.parameters:,} parameters")
     table.add_row("classes", str(report.classes))
     table.add_row("structure", f"{report.source_structure} -> {report.structure}")

@@ -85,6 +85,14 @@ def test_predict_refuses_more_labels_than_there_are(photo: Path, tiny_checkpoint
     assert "top_k is 9, expected 0 (all) to 5" in output
 
 
+def test_brackets_in_a_file_name_are_no_markup(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    odd = tmp_path / "a[b].png"
+    odd.write_bytes(b"no picture")
+    status, output = run("predict", odd, "-c", tiny_checkpoint)
+    assert status == 1
+    assert "a[b].png" in output.replace("\n", "")
+
+
 def test_models_lists_names_and_metrics(tiny_checkpoint: Path) -> None:
     status, output = run("models", "-c", tiny_checkpoint)
     assert status == 0
