@@ -54,6 +54,10 @@ def find_splits(root: Path, suffixes: Iterable[str], seed: int = 0) -> Splits:
             made.append(name)
         else:
             given[name] = _examples(folder, labels, wanted)
+            if not given[name]:
+                raise DatasetError(
+                    f"{folder} holds no file of any class in {source}: fill it, or remove it to draw one"
+                )
     origin = f"given, but {' and '.join(made)} drawn from train with seed {seed}" if made else "given"
     return Splits(labels, train, given["validation"], given["test"], origin)
 

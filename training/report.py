@@ -35,7 +35,7 @@ def write_report(
     draw_curve(out / "curve.png", history)
 
 
-def _by_label(score: Score, splits: Splits) -> dict[str, float]:
+def _by_label(score: Score, splits: Splits) -> dict[str, float | None]:
     return dict(zip(splits.labels, score.per_class, strict=True))
 
 

@@ -14,11 +14,11 @@ Transform = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Score:
-    """Of one split: mean cross-entropy, share of right answers, and the same for every class."""
+    """Of one split: mean cross-entropy, share of right answers, and that of every class, None without samples."""
 
     loss: float
     accuracy: float
-    per_class: list[float]
+    per_class: list[float | None]
 
 
 @torch.inference_mode()
@@ -36,5 +36,6 @@ def evaluate(model: nn.Module, data: Dataset[tuple[Tensor, int]], transform: Tra
 
 def score(logits: Tensor, classes: Tensor) -> Score:
     right = (logits.argmax(dim=1) == classes).float()
-    per_class = [right[classes == i].mean().item() for i in range(logits.shape[1])]
+    members = [right[classes == i] for i in range(logits.shape[1])]
+    per_class = [member.mean().item() if len(member) else None for member in members]
     return Score(F.cross_entropy(logits, classes).item(), right.mean().item(), per_class)

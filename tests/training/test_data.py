@@ -39,3 +39,9 @@ def test_a_folder_that_holds_no_classes_says_what_is_expected(tmp_path: Path, na
     touch(tmp_path, *names)
     with pytest.raises(DatasetError, match=r"expected at least two folders with files ending in \.jpg, such as"):
         find_splits(tmp_path, (".jpg",))
+
+
+def test_a_given_split_without_files_is_refused_by_name(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1.jpg", "train/b/2.jpg", "test/c/3.jpg")
+    with pytest.raises(DatasetError, match=r"test holds no file of any class in .*train: fill it, or remove it"):
+        find_splits(tmp_path, (".jpg",))
