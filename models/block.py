@@ -72,14 +72,13 @@ class UniRepLKNetBlock(nn.Module):
 
     def _fused_shapes(self) -> FusedBlock:
         """The deploy form without numbers. Sums of meta tensors would load torch's compiler: seconds at every start."""
-        size = (self.dwconv.origin.conv if isinstance(self.dwconv, DilatedReparamConv) else self.dwconv).weight.shape[
-            -1
-        ]
+        dwconv = self.dwconv
+        size = dwconv.kernel_size if isinstance(dwconv, DilatedReparamConv) else dwconv.weight.shape[-1]
         channels, hidden = self.pwconv2.weight.shape
         with torch.device("meta"):
-            dwconv = DepthwiseConv2d(channels, size, bias=True).to(self.gamma.dtype)
+            fused = DepthwiseConv2d(channels, size, bias=True).to(self.gamma.dtype)
             pwconv2 = nn.Linear(hidden, channels, dtype=self.gamma.dtype)
-        return FusedBlock(dwconv, self.se, self.pwconv1, self._fused_grn(), pwconv2)
+        return FusedBlock(fused, self.se, self.pwconv1, self._fused_grn(), pwconv2)
 
     def _fused_dwconv(self) -> DepthwiseConv2d:
         dwconv = self.dwconv

@@ -50,7 +50,6 @@ class Options:
     """The options that one endpoint knows: `types` are dataclasses, each read by another part of the service."""
 
     def __init__(self, name: str, *types: type) -> None:
-        self.types = types
         definitions: dict[str, Any] = {f.name: _definition(kind, f) for kind in types for f in fields(kind)}
         self.model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid"), **definitions)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import Checkpoint, CheckpointError, ModelCard
+from models.checkpoint import Checkpoint, CheckpointError, ModelCard, Structure
 from models.heads.base import Head, Row
 from models.perception import PerceptionModel
 from models.predictor import Predictor, resolve_device
@@ -53,9 +53,11 @@ def load_pipeline(file: Path, settings: Settings) -> Pipeline:
     task = TASKS[checkpoint.task]
     try:
         preprocessor = task.preprocessor(**checkpoint.preprocessor)
-        model: PerceptionModel = reparameterize(checkpoint.build(task.head, task.embedding))
+        model: PerceptionModel = checkpoint.build(task.head, task.embedding)
     except TypeError as error:
         raise CheckpointError(f"{file} does not fit this version of the service: {error}") from error
+    if checkpoint.structure is Structure.TRAINING:
+        model = reparameterize(model)
     predictor = Predictor(
         model, preprocessor.transform, resolve_device(settings.device), settings.precision, settings.channels_last
     )
