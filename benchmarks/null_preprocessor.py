@@ -14,4 +14,4 @@ class NullPreprocessor(ImagePreprocessor):
 
     def decode(self, payload: bytes, options: ImageOptions) -> Sample:
         description = {"width": 1, "height": 1, "format": "null", "bytes": len(payload)}
-        return Sample(np.zeros((self.size, self.size, 3), np.uint8), description)
+        return Sample((np.zeros((self.size, self.size, 3), np.uint8),), description)

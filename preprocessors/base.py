@@ -43,12 +43,24 @@ class TooLarge(PayloadError):
     """The payload declares more than a limit allows; found before the memory for it is spent."""
 
 
+Array = NDArray[Any]
+
+
 @dataclass(frozen=True)
 class Sample:
-    """What a decode worker hands back: a compact array, and a description of the input for the answer."""
+    """What a decode worker hands back: compact arrays, and a description of the input for the answer.
 
-    array: NDArray[Any]
+    Each view (a window of a recording, a clip of a video) passes the model by itself; most inputs have one. Where there
+    are several, `description["views"]` says of each what it is, in the same order.
+    """
+
+    views: tuple[Array, ...]
     description: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def array(self) -> Array:
+        """The first view, and mostly the only one."""
+        return self.views[0]
 
 
 OptionsT = TypeVar("OptionsT")
@@ -69,15 +81,15 @@ class Preprocessor(Generic[OptionsT]):
         """Raises PayloadError, and nothing else, for bytes that cannot be used."""
         raise NotImplementedError
 
-    def blank(self) -> Sample:
-        """A sample of the right shape, to warm a model up with."""
+    def blank(self) -> Array:
+        """A view of the right shape, to warm a model up with."""
         raise NotImplementedError
 
-    def collate(self, samples: Sequence[Sample]) -> "Tensor":
-        """Stack samples on a new first axis, on the CPU, in the samples' dtype."""
+    def collate(self, views: Sequence[Array]) -> "Tensor":
+        """Stack views on a new first axis, on the CPU, in their dtype."""
         import torch
 
-        return torch.from_numpy(np.stack([sample.array for sample in samples]))
+        return torch.from_numpy(np.stack(views))
 
     def transform(self, batch: "Tensor") -> "Tensor":
         """The model's float32 input for a collated batch, on the batch's device."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocessors.base import Preprocessor, Sample
+from preprocessors.base import Array, Preprocessor, Sample
 from preprocessors.orientation import UPRIGHT, orientation, swaps_sides, upright
 from preprocessors.raster import READERS, decoder_faults, open_image, stored_rgb, to_rgb
 
@@ -67,10 +67,10 @@ class ImagePreprocessor(Preprocessor[ImageOptions]):
         if swaps_sides(turn):
             width, height = height, width
         name = (image.format or "").lower()
-        return Sample(raster, {"width": width, "height": height, "format": name, "bytes": len(payload)})
+        return Sample((raster,), {"width": width, "height": height, "format": name, "bytes": len(payload)})
 
-    def blank(self) -> Sample:
-        return Sample(np.zeros((self.size, self.size, 3), np.uint8))
+    def blank(self) -> Array:
+        return np.zeros((self.size, self.size, 3), np.uint8)
 
     def transform(self, batch: "Tensor") -> "Tensor":
         """(N, size, size, 3) uint8 -> (N, 3, size, size) float32, normalised by channel."""

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,9 @@ class EmbeddingAnswer(Provenance):
 
 def answer_schemas(name: str, result_type: type) -> tuple[type[BaseModel], type[BaseModel]]:
     """Schemas of the answer to one input, and of the answer to several."""
-    outcome: dict[str, Any] = {f.name: (f.type, ...) for f in fields(result_type)}
+    outcome: dict[str, Any] = {
+        f.name: (f.type, ... if f.default is MISSING else f.default) for f in fields(result_type)
+    }
     item = create_model(f"{name}Result", __base__=Evidence, **outcome)
     single = create_model(f"{name}Answer", __base__=(Provenance, item))
     results: dict[str, Any] = {"results": (list[item], ...)}
@@ -82,19 +84,21 @@ def provenance(request_id: str, pipeline: Pipeline) -> dict[str, Any]:
 
 
 def item_answer(result: Any, perceived: Perceived, total_ms: float) -> dict[str, Any]:
-    prediction = perceived.prediction
-    timing = {"decode": perceived.decode_ms, "queue": prediction.queue_ms, "forward": prediction.forward_ms}
+    timing = {"decode": perceived.decode_ms, "queue": perceived.queue_ms, "forward": perceived.forward_ms}
+    # orjson writes the dataclasses inside, and faster than asdict would copy them
+    outcome = {name: value for name, value in vars(result).items() if value is not None}
     return {
-        **vars(result),  # orjson writes the dataclasses inside, and faster than asdict would copy them
+        **outcome,
         "input": perceived.sample.description,
         "timing_ms": {name: round(ms, 3) for name, ms in {**timing, "total": total_ms}.items()},
-        "batch_size": prediction.batch_size,
+        "batch_size": perceived.batch_size,
     }
 
 
 def embeddings(perceived: Sequence[Perceived], normalize: bool) -> NDArray[np.float32]:
-    """(items, dim) float32."""
-    matrix = np.stack([item.prediction.row["embedding"].numpy() for item in perceived]).astype("<f4")
+    """(items, dim) float32; of an input with several views, their mean."""
+    vectors = [np.mean([row["embedding"].numpy() for row in item.rows], axis=0) for item in perceived]
+    matrix = np.stack(vectors).astype("<f4")
     if normalize:
         matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.finfo("f4").tiny)
     return matrix

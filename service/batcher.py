@@ -1,4 +1,4 @@
-"""Dynamic batching: samples that wait while the device is busy share its next forward pass.
+"""Dynamic batching: views of samples that wait while the device is busy share its next forward pass.
 
 A batch is cut only when the device is free, so nothing waits for a timer: a lone request runs at once, and under load
 the queue fills the next batch by itself.
@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from models.heads.base import Row
-from preprocessors.base import Sample
+from preprocessors.base import Array
 
-RunBatch = Callable[[Sequence[Sample]], list[Row]]
+RunBatch = Callable[[Sequence[Array]], list[Row]]
 
 
 @dataclass(eq=False)
@@ -31,7 +31,7 @@ class Overloaded(Exception):
 
 @dataclass(frozen=True)
 class Prediction:
-    """One sample's row, and what it cost: time waited, time of the forward pass that it shared, and with how many."""
+    """One view's row, and what it cost: time waited, time of the forward pass that it shared, and with how many."""
 
     row: Row
     queue_ms: float
@@ -41,7 +41,7 @@ class Prediction:
 
 @dataclass
 class _Waiting:
-    sample: Sample
+    view: Array
     run: RunBatch
     answer: asyncio.Future[Prediction]
     since: float = field(default_factory=time.perf_counter)
@@ -58,16 +58,17 @@ class Batcher:
         self._running: asyncio.Task[None] | None = None
         self._seconds_per_sample = 0.0
 
-    async def submit(self, sample: Sample, run: RunBatch) -> Prediction:
-        """The sample's prediction by `run`. Raises Overloaded at once where the queue is full."""
-        if len(self._waiting) >= self.max_queue:
+    async def submit(self, views: Sequence[Array], run: RunBatch) -> list[Prediction]:
+        """Predictions by `run`, in order. Raises Overloaded at once where the queue has no room for all of them."""
+        if len(self._waiting) + len(views) > self.max_queue:
             wait = len(self._waiting) * self._seconds_per_sample
             raise Overloaded(len(self._waiting), self.max_queue, wait)
-        waiting = _Waiting(sample, run, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        loop = asyncio.get_running_loop()
+        waiting = [_Waiting(view, run, loop.create_future()) for view in views]
+        self._waiting.extend(waiting)
         if self._running is None:
             self._running = asyncio.create_task(self._drain())
-        return await waiting.answer
+        return await asyncio.gather(*(item.answer for item in waiting))
 
     async def close(self) -> None:
         """Answer what waits, then let the device go."""
@@ -109,5 +110,5 @@ class Batcher:
                 item.answer.set_result(Prediction(row, queue_ms, 1e3 * seconds, len(batch)))
 
     async def _on_device(self, batch: list[_Waiting]) -> list[Row]:
-        samples = [item.sample for item in batch]
-        return await asyncio.get_running_loop().run_in_executor(self._device, batch[0].run, samples)
+        views = [item.view for item in batch]
+        return await asyncio.get_running_loop().run_in_executor(self._device, batch[0].run, views)

@@ -80,7 +80,7 @@ def predict_file(pipeline: Pipeline, file: Path, options: Any, as_json: bool) ->
     except PayloadError as error:
         err.print(f"[red]{escape(str(file))}[/]: {escape(str(error))}")
         return False
-    answer = pipeline.head.interpret(pipeline.run([sample])[0], options)
+    answer = pipeline.head.interpret(pipeline.run(sample.views), options)
     if as_json:
         out.out(orjson.dumps({"file": str(file), **asdict(answer)}).decode())
     else:

@@ -34,15 +34,14 @@ class Perception:
 
     def timing_headers(self) -> dict[str, str]:
         """Server-Timing by the slowest input, and the size of the batch."""
-        predictions = [item.prediction for item in self.perceived]
         phases = {
             "decode": max(item.decode_ms for item in self.perceived),
-            "queue": max(prediction.queue_ms for prediction in predictions),
-            "forward": max(prediction.forward_ms for prediction in predictions),
+            "queue": max(item.queue_ms for item in self.perceived),
+            "forward": max(item.forward_ms for item in self.perceived),
             "total": self.total_ms,
         }
         timing = ", ".join(f"{name};dur={ms:.2f}" for name, ms in phases.items())
-        return {"Server-Timing": timing, "X-Batch-Size": str(predictions[0].batch_size)}
+        return {"Server-Timing": timing, "X-Batch-Size": str(self.perceived[0].batch_size)}
 
 
 async def perceive(runtime: Runtime, request: Request, path: str, options: Options, check: Check) -> Perception:

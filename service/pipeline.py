@@ -12,7 +12,7 @@ from models.heads.base import Head, Row
 from models.perception import PerceptionModel
 from models.predictor import Predictor, resolve_device
 from models.reparam import reparameterize
-from preprocessors.base import Preprocessor, Sample
+from preprocessors.base import Array, Preprocessor
 from service.settings import Settings
 from service.tasks import TASKS, Task
 
@@ -35,9 +35,9 @@ class Pipeline:
     def name(self) -> str:
         return self.card.name
 
-    def run(self, samples: Sequence[Sample]) -> list[Row]:
+    def run(self, views: Sequence[Array]) -> list[Row]:
         """One forward pass. Called on the device's thread."""
-        return self.predictor(self.preprocessor.collate(samples))
+        return self.predictor(self.preprocessor.collate(views))
 
     def warm_up(self, max_batch_size: int) -> None:
         """Run the smallest and the largest batch, so that no request pays for what only the first pass costs."""

@@ -48,7 +48,7 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
     async def answer(request: Request) -> Response:
         seen = await perceive(runtime, request, path, options, check)
         head_options: Any = seen.options.of(option_type)
-        results = [seen.pipeline.head.interpret(item.prediction.row, head_options) for item in seen.perceived]
+        results = [seen.pipeline.head.interpret(item.rows, head_options) for item in seen.perceived]
         if seen.options.of(AnswerOptions).format is AnswerFormat.HF:
             bare = [result.as_hf() for result in results]
             return _json(bare if seen.is_list else bare[0], seen)

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.heads.base import Row
 from preprocessors.base import Sample
 from service.batcher import Batcher, Prediction
 from service.decoding import DecodePool
@@ -22,11 +23,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Perceived:
-    """One input, all the way through: what was decoded, what the model said, and how long decoding took."""
+    """One input, all the way through: what was decoded, what the model said of each view, and how long it took."""
 
     sample: Sample
-    prediction: Prediction
+    predictions: Sequence[Prediction]
     decode_ms: float
+
+    @property
+    def rows(self) -> list[Row]:
+        return [prediction.row for prediction in self.predictions]
+
+    @property
+    def queue_ms(self) -> float:
+        return max(prediction.queue_ms for prediction in self.predictions)
+
+    @property
+    def forward_ms(self) -> float:
+        return max(prediction.forward_ms for prediction in self.predictions)
+
+    @property
+    def batch_size(self) -> int:
+        return max(prediction.batch_size for prediction in self.predictions)
 
 
 class Runtime:
@@ -106,5 +123,5 @@ class Runtime:
         started = time.perf_counter()
         sample = await self.decoding.decode(pipeline.preprocessor, payload, options)
         decode_ms = 1e3 * (time.perf_counter() - started)
-        prediction = await self.batcher.submit(sample, pipeline.run)
-        return Perceived(sample, prediction, decode_ms)
+        predictions = await self.batcher.submit(sample.views, pipeline.run)
+        return Perceived(sample, predictions, decode_ms)

@@ -1,5 +1,6 @@
 """The contract of every head."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ class InvalidOption(Exception):
 
 
 class Head(nn.Module):
-    """Features and the input in, named outputs per sample out; `interpret` turns a row into the task's answer.
+    """Features and the input in, named outputs per sample out; `interpret` turns an input's rows into an answer.
 
     `forward` sees the input because some answers are given in its units or its size. Heads that also describe their
     input as a vector name that output `embedding`, and set `embeds`.
@@ -39,6 +40,6 @@ class Head(nn.Module):
     def check(self, options: Any) -> None:
         """Raise InvalidOption, before anything is computed, for options that this checkpoint cannot honour."""
 
-    def interpret(self, row: Row, options: Any) -> Any:
-        """The answer, of `result_type`, for one row and checked options."""
+    def interpret(self, rows: Sequence[Row], options: Any) -> Any:
+        """The answer, of `result_type`, for checked options and the rows of all views of one input."""
         raise NotImplementedError

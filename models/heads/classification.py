@@ -46,9 +46,13 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class Classification:
-    """Labels from the highest score to the lowest."""
+    """Labels from the highest score to the lowest. Where the input had several views, their scores are averaged.
+
+    views: the same for every view by itself, in the order of `input.views`; absent where there was one.
+    """
 
     predictions: list[LabelScore]
+    views: list[list[LabelScore]] | None = None
 
     def as_hf(self) -> list[dict[str, str | float]]:
         """The bare list that Hugging Face clients expect."""
@@ -56,7 +60,8 @@ class Classification:
 
 
 class ClassificationHead(Head):
-    """num_features: channels of the last stage. labels: name of every class, in the order of the logits.
+    """num_features: channels of the last stage; where the embedding makes several maps of one input, of all of them
+    together, in their order. labels: name of every class, in the order of the logits.
 
     norm_eps: 1e-6 as in the authors' ImageNet head. Rows hold `logits` (classes,) and `embedding` (num_features,),
     the normalised pooled features from which the logits are computed.
@@ -85,7 +90,8 @@ class ClassificationHead(Head):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, features: Features, x: Tensor) -> Row:
-        embedding = self.norm(features[-1].mean(dim=(2, 3)))
+        pooled = features[-1].mean(dim=(2, 3)).reshape(len(x), -1)
+        embedding = self.norm(pooled)
         return {"logits": self.linear(embedding), "embedding": embedding}
 
     def check(self, options: ClassificationOptions) -> None:
@@ -94,8 +100,14 @@ class ClassificationHead(Head):
                 "top_k", f"is {options.top_k}, expected 0 (all) to {len(self.labels)}, the labels known"
             )
 
-    def interpret(self, row: Row, options: ClassificationOptions) -> Classification:
-        scores = SCORES[options.function_to_apply or self.function_to_apply](row["logits"].float())
-        values, classes = scores.topk(options.top_k or len(self.labels))
+    def interpret(self, rows: Sequence[Row], options: ClassificationOptions) -> Classification:
+        logits = torch.stack([row["logits"].float() for row in rows])
+        scores = SCORES[options.function_to_apply or self.function_to_apply](logits)
+        best = options.top_k or len(self.labels)
+        views = [self._ranked(view, best) for view in scores] if len(rows) > 1 else None
+        return Classification(self._ranked(scores.mean(dim=0), best), views)
+
+    def _ranked(self, scores: Tensor, best: int) -> list[LabelScore]:
+        values, classes = scores.topk(best)
         ranked = zip(values.tolist(), classes.tolist(), strict=True)
-        return Classification([LabelScore(self.labels[i], i, value) for value, i in ranked])
+        return [LabelScore(self.labels[i], i, value) for value, i in ranked]

@@ -38,7 +38,7 @@ def coarse_noise(width: int, height: int) -> Image.Image:
 
 def model_input(preprocessor: ImagePreprocessor, payload: bytes) -> NDArray[np.float32]:
     sample = preprocessor.decode(payload, ImageOptions())
-    return np.asarray(preprocessor.transform(preprocessor.collate([sample]))[0])
+    return np.asarray(preprocessor.transform(preprocessor.collate(sample.views))[0])
 
 
 def normalised(raster: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -93,8 +93,8 @@ def test_description_names_what_was_sent() -> None:
 def test_blank_has_the_shape_of_a_decoded_picture() -> None:
     preprocessor = ImagePreprocessor(size=48)
     decoded = preprocessor.decode(encoded(coarse_noise(90, 60)), ImageOptions())
-    assert preprocessor.blank().array.shape == decoded.array.shape
-    assert preprocessor.blank().array.dtype == decoded.array.dtype
+    assert preprocessor.blank().shape == decoded.array.shape
+    assert preprocessor.blank().dtype == decoded.array.dtype
 
 
 @pytest.mark.parametrize("size", [224, 384])

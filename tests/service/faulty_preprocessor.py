@@ -35,7 +35,7 @@ def segfault() -> None:
 
 
 def allocate() -> Sample:
-    return Sample(np.ones(20 << 30, np.uint8)[:1])
+    return Sample((np.ones(20 << 30, np.uint8)[:1],))
 
 
 def spin() -> int:
@@ -67,4 +67,4 @@ class FaultyPreprocessor(Preprocessor[Path | None]):
         FAULTS[payload[:20]]()
         dies_at_once = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
         facts = {"pid": os.getpid(), "torch": "torch" in sys.modules, "dies_at_once": dies_at_once}
-        return Sample(np.zeros(1, np.uint8), facts)
+        return Sample((np.zeros(1, np.uint8),), facts)

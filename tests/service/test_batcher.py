@@ -7,24 +7,24 @@ import pytest
 import torch
 
 from models.heads.base import Row
-from preprocessors.base import Sample
-from service.batcher import Batcher, Overloaded, Prediction
+from preprocessors.base import Array
+from service.batcher import Batcher, Overloaded
 
 
-def sample(value: float) -> Sample:
-    return Sample(np.array([value], np.float32))
+def view(value: float) -> Array:
+    return np.array([value], np.float32)
 
 
 class Device:
-    """Doubles every sample, notes the batches it was given, and waits at the gate while it is shut."""
+    """Doubles every view, notes the batches it was given, and waits at the gate while it is shut."""
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []
         self.gate = threading.Event()
         self.gate.set()
 
-    def __call__(self, samples: Sequence[Sample]) -> list[Row]:
-        values = [float(item.array[0]) for item in samples]
+    def __call__(self, views: Sequence[Array]) -> list[Row]:
+        values = [float(item[0]) for item in views]
         self.batches.append(values)
         assert self.gate.wait(10)
         if 13.0 in values:
@@ -41,9 +41,9 @@ async def until(condition: Callable[[], bool]) -> None:
 async def submit_behind_a_busy_device(batcher: Batcher, device: Device, values: Sequence[float]) -> list[object]:
     """Occupy the device with 0, let the values queue up, then open the gate."""
     device.gate.clear()
-    first = asyncio.create_task(batcher.submit(sample(0.0), device))
+    first = asyncio.create_task(batcher.submit([view(0.0)], device))
     await until(lambda: device.batches == [[0.0]])
-    tasks = [asyncio.create_task(batcher.submit(sample(value), device)) for value in values]
+    tasks = [asyncio.create_task(batcher.submit([view(value)], device)) for value in values]
     await asyncio.sleep(0)
     device.gate.set()
     await first
@@ -51,12 +51,12 @@ async def submit_behind_a_busy_device(batcher: Batcher, device: Device, values: 
 
 
 def answers(outcomes: Sequence[object]) -> list[float]:
-    return [float(item.row["logits"]) for item in outcomes if isinstance(item, Prediction)]
+    return [float(item.row["logits"]) for outcome in outcomes if isinstance(outcome, list) for item in outcome]
 
 
 def test_a_lone_sample_runs_at_once_and_alone() -> None:
     device, batcher = Device(), Batcher(8, 8)
-    prediction = asyncio.run(batcher.submit(sample(3.0), device))
+    (prediction,) = asyncio.run(batcher.submit([view(3.0)], device))
     assert (float(prediction.row["logits"]), prediction.batch_size, device.batches) == (6.0, 1, [[3.0]])
 
 
@@ -84,8 +84,8 @@ def test_the_batcher_goes_on_after_a_failure() -> None:
     async def scenario() -> float:
         device, batcher = Device(), Batcher(8, 8)
         with pytest.raises(RuntimeError, match="thirteen"):
-            await batcher.submit(sample(13.0), device)
-        return float((await batcher.submit(sample(4.0), device)).row["logits"])
+            await batcher.submit([view(13.0)], device)
+        return answers([await batcher.submit([view(4.0)], device)])[0]
 
     assert asyncio.run(scenario()) == 8.0
 
@@ -97,14 +97,25 @@ def test_a_full_queue_refuses_at_once_and_says_so() -> None:
     assert "2 samples wait already, the limit is 2" in str(outcomes[2])
 
 
+def test_all_views_of_a_sample_are_answered_in_order_or_refused_together() -> None:
+    async def scenario() -> list[float]:
+        device, batcher = Device(), Batcher(2, 3)
+        with pytest.raises(Overloaded, match="0 samples wait already, the limit is 3"):
+            await batcher.submit([view(value) for value in (1.0, 2.0, 3.0, 4.0)], device)
+        assert device.batches == []
+        return answers([await batcher.submit([view(value) for value in (1.0, 2.0, 3.0)], device)])
+
+    assert asyncio.run(scenario()) == [2.0, 4.0, 6.0]
+
+
 def test_samples_nobody_waits_for_any_more_are_not_computed() -> None:
     async def scenario() -> Device:
         device, batcher = Device(), Batcher(8, 8)
         device.gate.clear()
-        first = asyncio.create_task(batcher.submit(sample(0.0), device))
+        first = asyncio.create_task(batcher.submit([view(0.0)], device))
         await until(lambda: device.batches == [[0.0]])
-        gone = asyncio.create_task(batcher.submit(sample(1.0), device))
-        stays = asyncio.create_task(batcher.submit(sample(2.0), device))
+        gone = asyncio.create_task(batcher.submit([view(1.0)], device))
+        stays = asyncio.create_task(batcher.submit([view(2.0)], device))
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.sleep(0)
@@ -119,10 +130,10 @@ def test_models_share_the_device_but_never_a_batch() -> None:
     async def scenario() -> tuple[Device, Device]:
         one, other, batcher = Device(), Device(), Batcher(8, 8)
         one.gate.clear()
-        tasks = [asyncio.create_task(batcher.submit(sample(0.0), one))]
+        tasks = [asyncio.create_task(batcher.submit([view(0.0)], one))]
         await until(lambda: one.batches == [[0.0]])
         for value, device in ((1.0, other), (2.0, one), (3.0, other)):
-            tasks.append(asyncio.create_task(batcher.submit(sample(value), device)))
+            tasks.append(asyncio.create_task(batcher.submit([view(value)], device)))
         await asyncio.sleep(0)
         one.gate.set()
         await asyncio.gather(*tasks)
@@ -135,9 +146,10 @@ def test_models_share_the_device_but_never_a_batch() -> None:
 def test_closing_answers_what_waits() -> None:
     async def scenario() -> list[float]:
         device, batcher = Device(), Batcher(1, 8)
-        tasks = [asyncio.create_task(batcher.submit(sample(value), device)) for value in (1.0, 2.0, 3.0)]
+        tasks = [asyncio.create_task(batcher.submit([view(value)], device)) for value in (1.0, 2.0, 3.0)]
         await asyncio.sleep(0)
         await batcher.close()
-        return answers([task.result() for task in tasks])
+        assert len(device.batches) == 3
+        return answers(await asyncio.gather(*tasks))
 
     assert asyncio.run(scenario()) == [2.0, 4.0, 6.0]

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from models.checkpoint import Checkpoint, CheckpointError
-from preprocessors.base import Sample
+from preprocessors.base import Array
 from service.pipeline import find_checkpoints, load_pipeline, load_pipelines
 from service.settings import Settings
 
 CPU = Settings(device="cpu")
 
 
-def blocks(count: int) -> list[Sample]:
+def blocks(count: int) -> list[Array]:
     """Pictures of coarse colour blocks, which differ for the model as noise, all alike on average, would not."""
     coarse = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
-    return [Sample(array) for array in coarse.repeat(8, axis=1).repeat(8, axis=2)]
+    return list(coarse.repeat(8, axis=1).repeat(8, axis=2))
 
 
 def test_random_images_get_the_same_label_alone_and_in_any_batch(tiny_checkpoint: Path) -> None:

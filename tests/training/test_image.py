@@ -102,9 +102,8 @@ def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: P
 
     pipeline = load_pipeline(out / "model.safetensors", Settings(device="cpu"))
     files = sorted((stripes / "test").rglob("*.png"))
-    samples = [pipeline.preprocessor.decode(file.read_bytes(), ImageOptions()) for file in files]
-    rows = pipeline.run(samples)
-    answers = [pipeline.head.interpret(row, pipeline.head.option_type(top_k=1)).predictions[0].label for row in rows]
+    rows = pipeline.run([pipeline.preprocessor.decode(file.read_bytes(), ImageOptions()).array for file in files])
+    answers = [pipeline.head.interpret([row], pipeline.head.option_type(top_k=1)).predictions[0].label for row in rows]
     right = [answer == file.parent.name for answer, file in zip(answers, files, strict=True)]
     assert np.mean(right) == pytest.approx(metrics["test"]["accuracy"])
     card = pipeline.card
