@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,11 @@ class Checkpoint:
         check_keys(model.state_dict(), weights, self.card.name)
         model.load_state_dict(weights, assign=True)
         return model.eval()
+
+    def in_half(self) -> "Checkpoint":
+        """The same with its weights stored in float16."""
+        weights = {k: value.half() if value.is_floating_point() else value for k, value in self.state_dict.items()}
+        return replace(self, state_dict=weights)
 
     def save(self, path: Path) -> None:
         """Write atomically: readers see the old file or the new one, never half of it."""

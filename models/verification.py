@@ -24,8 +24,7 @@ def fused(origin: Checkpoint) -> tuple[Checkpoint, float]:
 
 def halved(origin: Checkpoint) -> tuple[Checkpoint, float]:
     """The classifier in half precision, and its relative error; raises CheckpointError where values overflow."""
-    weights = {k: value.half() if value.is_floating_point() else value for k, value in origin.state_dict.items()}
-    result = replace(origin, state_dict=weights)
+    result = origin.in_half()
     error = relative_error(origin.build(ClassificationHead), result.build(ClassificationHead))
     return result, _checked(error, HALF_LIMIT, f"storing {origin.card.name} in half precision")
 

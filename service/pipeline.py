@@ -52,9 +52,9 @@ def load_pipeline(file: Path, settings: Settings) -> Pipeline:
         raise CheckpointError(f"{file} is for the task {checkpoint.task!r}, expected one of {', '.join(TASKS)}")
     task = TASKS[checkpoint.task]
     try:
-        preprocessor = task.preprocessor(**checkpoint.preprocessor)
+        preprocessor = task.preprocessor(**{**checkpoint.preprocessor, **_operators_choice(task, settings)})
         model: PerceptionModel = checkpoint.build(task.head, task.embedding)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise CheckpointError(f"{file} does not fit this version of the service: {error}") from error
     if checkpoint.structure is Structure.TRAINING:
         model = reparameterize(model)
@@ -62,6 +62,12 @@ def load_pipeline(file: Path, settings: Settings) -> Pipeline:
         model, preprocessor.transform, resolve_device(settings.device), settings.precision, settings.channels_last
     )
     return Pipeline(checkpoint.task, task, checkpoint.card, checkpoint.version, preprocessor, model.head, predictor)
+
+
+def _operators_choice(task: Task, settings: Settings) -> dict[str, str]:
+    """Constructor arguments that are the operator's to decide, not the checkpoint's."""
+    decoder = settings.decoder(task.modality)
+    return {"decoder": decoder} if decoder else {}
 
 
 def find_checkpoints(places: Sequence[Path]) -> list[Path]:

@@ -35,4 +35,14 @@ class Settings(BaseSettings):
     )
     decode_timeout_s: float = Field(10.0, gt=0, description="Longest decoding of one file")
     decode_memory_bytes: int = Field(2_000 * MEGABYTE, gt=0, description="Most memory that decoding one file may take")
+    decoders: str = Field(
+        "",
+        pattern=r"^(\w+=\w+(,\w+=\w+)*)?$",
+        description="Libraries that decode in place of the built-in ones, such as video=decord,pointcloud=open3d",
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error|critical)$", description="Least severity logged")
+
+    def decoder(self, modality: str) -> str | None:
+        """The library that was chosen to decode a modality."""
+        pairs = (pair.split("=") for pair in self.decoders.split(",") if pair)
+        return {name: library for name, library in pairs}.get(modality)

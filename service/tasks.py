@@ -5,10 +5,14 @@ from typing import Any
 
 from torch import nn
 
+from models.embeddings.projection import ThreeViewProjection
 from models.heads.base import Head
 from models.heads.classification import ClassificationHead
+from preprocessors.audio import AudioPreprocessor
 from preprocessors.base import Preprocessor
 from preprocessors.image import ImagePreprocessor
+from preprocessors.pointcloud import PointCloudPreprocessor
+from preprocessors.video import VideoPreprocessor
 
 
 @dataclass(frozen=True)
@@ -26,4 +30,7 @@ class Task:
 
 TASKS: dict[str, Task] = {
     "classify/image": Task(ImagePreprocessor, ClassificationHead),
+    "classify/audio": Task(AudioPreprocessor, ClassificationHead),
+    "classify/video": Task(VideoPreprocessor, ClassificationHead),
+    "classify/pointcloud": Task(PointCloudPreprocessor, ClassificationHead, ThreeViewProjection),
 }

@@ -1,23 +1,17 @@
-"""What several test files need: reference data where it is at hand, and a checkpoint too small to wait for."""
+"""What several test files need: reference data where it is at hand, and checkpoints too small to wait for."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint, ModelCard, Structure
-from models.config import BackboneConfig, default_kernel_sizes
-from models.heads.classification import ClassificationHead
-from models.perception import PerceptionModel
-from models.reparam import reparameterize
-from models.unireplknet import UniRepLKNet
-from preprocessors.image import ImagePreprocessor
+from models.config import BackboneConfig
+from tests.tiny import LABELS, TINY, TINY_BACKBONE, save_tiny
+
+__all__ = ["LABELS", "SharedPath"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-LABELS = ("ant", "bee", "cat", "dog", "eel")
 
 SharedPath = Callable[[str], Path]
 
@@ -39,24 +33,18 @@ def shared_path() -> SharedPath:
 
 @pytest.fixture(scope="session")
 def tiny_config() -> BackboneConfig:
-    depths = (1, 1, 1, 1)
-    return BackboneConfig(depths=depths, dims=(8, 16, 24, 32), kernel_sizes=default_kernel_sizes(depths))
+    return TINY_BACKBONE
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, tiny_config: BackboneConfig) -> Path:
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A servable image classifier of five labels with random weights; its answers differ from image to image."""
-    torch.manual_seed(0)
-    head: dict[str, Any] = {"num_features": tiny_config.dims[-1], "labels": LABELS, "init_scale": 50.0}
-    model = PerceptionModel(UniRepLKNet(tiny_config), ClassificationHead(**head))
-    for name, parameter in model.backbone.named_parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.kaiming_normal_(parameter)
-        elif not name.endswith(("bias", "beta")):
-            torch.nn.init.uniform_(parameter, 0.5, 1.0)
-    card = ModelCard("tiny", "random weights, for tests", metrics={"test_accuracy": 0.2})
-    options = (asdict(ImagePreprocessor(size=32)), asdict(tiny_config), head)
-    weights = reparameterize(model).state_dict()
-    path = tmp_path_factory.mktemp("checkpoints") / "tiny.safetensors"
-    Checkpoint("classify/image", *options, Structure.DEPLOY, card, weights).save(path)
-    return path
+    return save_tiny("classify/image", tmp_path_factory.mktemp("checkpoints") / "tiny.safetensors", "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> tuple[Path, ...]:
+    """One of every modality; that of images is `tiny_checkpoint`."""
+    folder = tmp_path_factory.mktemp("modalities")
+    names = [(task, f"tiny-{task.rpartition('/')[2]}") for task in TINY if task != "classify/image"]
+    return (tiny_checkpoint, *(save_tiny(task, folder / f"{name}.safetensors", name) for task, name in names))

@@ -10,6 +10,7 @@ import pytest
 from service.app import create_app
 from service.settings import Settings
 from training.cli import train_app
+from training.subjects import SUBJECTS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -35,7 +36,7 @@ def test_every_option_is_in_the_api_page(document: dict[str, Any]) -> None:
 
 
 def test_every_error_code_is_in_the_api_page() -> None:
-    sources = [path.read_text() for room in ("service", "preprocessors") for path in (ROOT / room).glob("*.py")]
+    sources = [path.read_text() for room in ("service", "preprocessors") for path in (ROOT / room).rglob("*.py")]
     raised = r'(?:Problem\(\d+, |UnsupportedFormat\(\s*|UndecodableInput\(\s*|TooLarge\(\s*)"([a-z_]+)"'
     codes = {code for source in sources for code in re.findall(raised, source)}
     assert len(codes) > 6
@@ -49,11 +50,12 @@ def test_links_in_the_documents_lead_somewhere() -> None:
 
 
 def test_commands_and_flags_in_the_documents_exist() -> None:
-    (image,) = (command.callback for command in train_app.registered_commands)
-    assert image is not None
-    flags = {"--out", "--lr", "--half", *(f"--{name.replace('_', '-')}" for name in image.__annotations__)}
+    callbacks = [command.callback for command in train_app.registered_commands]
+    names = {name for callback in callbacks if callback for name in callback.__annotations__}
+    assert len(callbacks) == len(SUBJECTS)
+    flags = {"--lr", "--final-lr", *(f"--{name.replace('_', '-')}" for name in names)}
     flags |= {f"--{name.replace('_', '-')}" for name in Settings.model_fields} | {"--structure", "--help"}
-    for page in (ROOT / "README.md", ROOT / "docs" / "training.md"):
+    for page in (ROOT / "README.md", ROOT / "docs" / "training.md", ROOT / "checkpoints" / "README.md"):
         for line in page.read_text().splitlines():
             if "unireplknet" in line or line.startswith("Two things"):
                 assert set(re.findall(r"(?<![\w-])--[a-z-]+", line)) <= flags, line

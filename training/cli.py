@@ -1,19 +1,23 @@
 """`unireplknet train`: one command per modality. What only training needs is imported when one runs."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import torch
 import typer
 
 from models.checkpoint import CheckpointError
 from models.config import VARIANTS, BackboneConfig, backbone_config
-from preprocessors.image import ImagePreprocessor
 from training.data import DatasetError
+from training.flags import flags_of, from_flags
 from training.recipe import Recipe
+from training.setting import setting
+from training.subject import Subject
+from training.subjects import SUBJECTS
 
 train_app = typer.Typer(help="Train a model on your own data; it ends in a checkpoint that `serve` can load.")
 
@@ -21,6 +25,83 @@ train_app = typer.Typer(help="Train a model on your own data; it ends in a check
 @train_app.callback()
 def train() -> None:
     """Train a model on your own data; it ends in a checkpoint that `serve` can load."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run reads and writes, and on what it computes."""
+
+    out: Path = setting(..., "Folder for checkpoints, metrics, curve and state", "--out")
+    name: str | None = setting(None, "Name of the model; by default the data folder's")
+    initial: Path | None = setting(None, "Training-form checkpoint to fine-tune, with a new head")
+    stop_after: int | None = setting(None, "End early, after this many epochs of the schedule")
+    device: str = setting("auto", "cpu, cuda, or auto")
+    threads: int = setting(0, "CPU threads, 0: torch's choice")
+    half: bool = setting(False, "Store the served weights in float16")
+    source: str = setting("", "Where the data is from, for the model card")
+    licence: str = setting("", "Licence of the data, for the model card")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A published size, or one of the published shape with other depths, width or last kernel."""
+
+    variant: str = setting("a", "Published size: a f p n t s b l xl h")
+    depths: str | None = setting(None, "Blocks per stage in place of the variant's, as 2,2,6,2")
+    width: int | None = setting(None, "Channels of the first stage in place of the variant's")
+    last_kernel: int | None = setting(None, "Kernel size of the last stage; the authors' video models have 11")
+    layer_scale: float = setting(1e-6, "Initial layer scale")
+
+    def backbone(self) -> BackboneConfig:
+        """Raises typer.BadParameter for what cannot be."""
+        if self.variant not in VARIANTS:
+            raise typer.BadParameter(f"variant {self.variant!r} is unknown, expected one of {', '.join(VARIANTS)}")
+        row = VARIANTS[self.variant]
+        config = backbone_config(numbers(self.depths) if self.depths else row.depths, self.width or row.dims[0])
+        if self.last_kernel:
+            sizes = (*config.kernel_sizes[:-1], (self.last_kernel,) * config.depths[-1])
+            config = replace(config, kernel_sizes=sizes)
+        return replace(config, layer_scale_init=self.layer_scale)
+
+
+def add_command(modality: str, kind: type[Subject]) -> None:
+    """`unireplknet train <modality> DATA`, with a flag for every setting of the subject, the recipe and the network."""
+
+    def run(data: Path, **flags: Any) -> None:
+        network, place = from_flags(Network, flags), from_flags(Place, flags)
+        backbone = network.backbone()
+        with reported_errors():
+            from training.job import Job
+            from training.job import train as run_job
+            from training.progress import ConsoleProgress
+
+            if place.threads:
+                torch.set_num_threads(place.threads)
+            subject, recipe = from_flags(kind, flags), from_flags(Recipe, flags)
+            about = {key: value for key, value in vars(place).items() if key not in ("name", "threads")}
+            job = Job(
+                data=data,
+                name=place.name or data.resolve().name,
+                backbone=backbone,
+                subject=subject,
+                recipe=recipe,
+                **about,
+            )
+            with ConsoleProgress(recipe.epochs) as progress:
+                progress.finished(run_job(job, progress))
+
+    where = typer.Argument(help="Folder of class folders, or of train/, validation/ and test/ with them")
+    data = inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=where, annotation=Path)
+    flags = [flag for settings in (Place, kind, Network, Recipe) for flag in flags_of(settings)]
+    register(modality, run, [data, *flags])
+
+
+def register(modality: str, run: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    example = f"unireplknet train {modality} data/ --out runs/first --variant a --epochs 50"
+    help_text = f"Train a classifier of {modality} files; run the same command again to go on after a kill.\n\n"
+    train_app.command(modality, help=f"{help_text}Example: {example}")(run)
 
 
 @contextmanager
@@ -47,89 +128,5 @@ def numbers(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"{text!r} is not a list of numbers such as 2,2,6,2") from error
 
 
-def chosen_backbone(variant: str, depths: str | None, width: int | None, layer_scale: float) -> BackboneConfig:
-    """A published size, or one of the published shape with other depths or width."""
-    if variant not in VARIANTS:
-        raise typer.BadParameter(f"variant {variant!r} is unknown, expected one of {', '.join(VARIANTS)}")
-    row = VARIANTS[variant]
-    config = backbone_config(numbers(depths) if depths else row.depths, width or row.dims[0])
-    return replace(config, layer_scale_init=layer_scale)
-
-
-@train_app.command()
-def image(
-    data: Annotated[
-        Path, typer.Argument(help="Folder of class folders, or of train/, validation/ and test/ with them")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for checkpoints, metrics, curve and state")],
-    name: Annotated[str | None, typer.Option(help="Name of the model; by default the data folder's")] = None,
-    variant: Annotated[str, typer.Option(help="Published size: a f p n t s b l xl h")] = "a",
-    depths: Annotated[str | None, typer.Option(help="Blocks per stage in place of the variant's, as 2,2,6,2")] = None,
-    width: Annotated[int | None, typer.Option(help="Channels of the first stage in place of the variant's")] = None,
-    size: Annotated[int, typer.Option(help="Side of the square the served model sees")] = 224,
-    crop: Annotated[float, typer.Option(help="Share of the short side that the square keeps")] = ImagePreprocessor.crop,
-    train_size: Annotated[int | None, typer.Option(help="Side of the training crops; by default size")] = None,
-    first_size: Annotated[
-        int, typer.Option(help="Side of the first epoch's crops, growing to train-size; 0: off")
-    ] = Recipe.first_size,
-    epochs: Annotated[int, typer.Option(help="Passes over the training split")] = Recipe.epochs,
-    batch_size: Annotated[int, typer.Option(help="Pictures per step")] = Recipe.batch_size,
-    learning_rate: Annotated[
-        float, typer.Option("--lr", help="At its peak, for this batch size")
-    ] = Recipe.learning_rate,
-    weight_decay: Annotated[float, typer.Option(help="AdamW's, on weights that multiply")] = Recipe.weight_decay,
-    warmup_epochs: Annotated[float, typer.Option(help="Epochs until the learning rate peaks")] = Recipe.warmup_epochs,
-    label_smoothing: Annotated[float, typer.Option(help="0 turns it off")] = Recipe.label_smoothing,
-    mixup: Annotated[float, typer.Option(help="Largest share of a second picture; 0: off")] = Recipe.mixup,
-    cutmix: Annotated[float, typer.Option(help="Alpha of the pasted area's share; 0: off")] = Recipe.cutmix,
-    mix_probability: Annotated[float, typer.Option(help="Share of batches that are mixed")] = Recipe.mix_probability,
-    erasing: Annotated[float, typer.Option(help="Share of pictures with an erased rectangle")] = Recipe.erasing,
-    trivial_augment: Annotated[
-        bool, typer.Option(help="One random change of colour or geometry per picture")
-    ] = Recipe.trivial_augment,
-    smallest_crop: Annotated[
-        float, typer.Option(help="Least share of the area that a random crop keeps")
-    ] = Recipe.smallest_crop,
-    ema_decay: Annotated[
-        float, typer.Option(help="Per step, of the averaged weights that are kept; 0: off")
-    ] = Recipe.ema_decay,
-    drop_path: Annotated[float, typer.Option(help="Rate at the last block")] = Recipe.drop_path,
-    layer_scale: Annotated[float, typer.Option(help="Initial layer scale; the paper's is 1e-6")] = 1e-6,
-    checkpoint_gradients: Annotated[bool, typer.Option(help="Trade speed for memory")] = Recipe.checkpoint_gradients,
-    initial: Annotated[Path | None, typer.Option(help="Training-form checkpoint to fine-tune, with a new head")] = None,
-    stop_after: Annotated[int | None, typer.Option(help="End early, after this many epochs of the schedule")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads, 0: torch's choice")] = 0,
-    half: Annotated[bool, typer.Option("--half", help="Store the served weights in float16")] = False,
-    source: Annotated[str, typer.Option(help="Where the data is from, for the model card")] = "",
-    licence: Annotated[str, typer.Option(help="Licence of the data, for the model card")] = "",
-    seed: Annotated[int, typer.Option(help="Of everything drawn at random")] = Recipe.seed,
-) -> None:
-    """Train an image classifier; run the same command again to go on after a kill.
-
-    Example: unireplknet train image photos/ --out runs/photos --variant a --size 112 --epochs 50
-    """
-    settings = {key: value for key, value in locals().items() if key in Recipe.__dataclass_fields__}
-    with reported_errors():
-        from training.image import ImageTraining, train_image
-        from training.progress import ConsoleProgress
-
-        if threads:
-            torch.set_num_threads(threads)
-        job = ImageTraining(
-            data=data,
-            out=out,
-            name=name or data.resolve().name,
-            backbone=chosen_backbone(variant, depths, width, layer_scale),
-            preprocessor=ImagePreprocessor(size=size, crop=crop),
-            recipe=Recipe(**settings),
-            train_size=train_size,
-            initial=initial,
-            stop_after=stop_after,
-            device=device,
-            half=half,
-            data_source=source,
-            licence=licence,
-        )
-        with ConsoleProgress(job.recipe.epochs) as progress:
-            progress.finished(train_image(job, progress))
+for modality, kind in SUBJECTS.items():
+    add_command(modality, kind)

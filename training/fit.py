@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from preprocessors.base import Preprocessor
 from training.recipe import Recipe
 from training.run import EpochRecord, Run
-from training.scoring import Transform, evaluate
+from training.scoring import Transform, channels_last, evaluate
 
 STEPS_PER_REPORT = 10  # reading a loss waits for the device
 EPOCH_STRIDE = 1_000_003  # keeps the seeds of one run's steps apart from those of the next seed
@@ -38,16 +39,26 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Material:
-    """What a run learns from. normalise takes pictures in [0, 1] to the model's input, transform validation rasters."""
+    """What a run learns from. preprocessor: as it will be served. normalise: an augmented batch -> the model's input.
 
+    embedding: constructor arguments of the embedding that goes with the preprocessor.
+    """
+
+    preprocessor: Preprocessor[Any]
     training: EpochDataset
-    validation: Dataset[tuple[Tensor, int]]
     augment: Augment
     normalise: Transform
-    transform: Transform
+    embedding: dict[str, Any] = field(default_factory=dict)
 
 
-def fit(run: Run, material: Material, state: Path, progress: Progress, stop_after: int | None = None) -> None:
+def fit(
+    run: Run,
+    material: Material,
+    validation: Dataset[tuple[Tensor, int]],
+    state: Path,
+    progress: Progress,
+    stop_after: int | None = None,
+) -> None:
     """Train until the recipe's last epoch, from where the run stands; the state is saved after every epoch.
 
     stop_after: epochs after which to stop all the same, on the schedule of the whole run.
@@ -56,7 +67,7 @@ def fit(run: Run, material: Material, state: Path, progress: Progress, stop_afte
     for epoch in range(len(run.history), last):
         started = time.monotonic()
         train_loss, rate = _train_epoch(run, material, epoch, progress)
-        score = evaluate(run.best_model, material.validation, material.transform, run.device)
+        score = evaluate(run.best_model, validation, material.preprocessor.transform, run.device)
         seconds = time.monotonic() - started
         record = EpochRecord(epoch, rate, train_loss, score.loss, score.accuracy, seconds)
         run.history.append(record)
@@ -75,7 +86,7 @@ def _train_epoch(run: Run, material: Material, epoch: int, progress: Progress) -
         rate = run.recipe.learning_rate_at(step, steps)
         with torch.no_grad():
             x, targets = material.augment(x.to(run.device), classes.to(run.device))
-            x = material.normalise(x).contiguous(memory_format=torch.channels_last)
+            x = channels_last(material.normalise(x))
         losses.append(run.step(x, targets, rate))
         if index % STEPS_PER_REPORT == 0 or index == steps - 1:
             progress.step(epoch, index + 1, steps, losses[-1].item())

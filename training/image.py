@@ -1,145 +1,66 @@
-"""Train an image classifier on a folder of class folders; it ends in a checkpoint that the server can load."""
+"""Teaching images: random crops of pictures in class folders."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+import random
+from dataclasses import dataclass
+from typing import ClassVar
 
-import torch
-from torch import nn
+from torch import Tensor
 
-from models.checkpoint import Checkpoint, ModelCard, Structure
-from models.config import BackboneConfig
-from models.heads.classification import ClassificationHead
-from models.perception import PerceptionModel
-from models.predictor import resolve_device
-from models.reparam import reparameterize
-from models.unireplknet import UniRepLKNet
 from preprocessors.image import ImagePreprocessor
-from training.augment import BatchAugment
-from training.data import Splits, find_splits
-from training.fit import Material, Progress, fit
-from training.pictures import KEPT_SCALE, SUFFIXES, EvaluationPictures, TrainingPictures, load_pictures
+from training.data import Splits
+from training.fit import Material
+from training.pictures import KEPT_SCALE, Raster, random_crop, read_picture
 from training.recipe import Recipe
-from training.report import write_report
-from training.run import Run
-from training.scoring import Score, evaluate
+from training.samples import TrainingSamples, usable
+from training.setting import setting
+from training.subject import Subject
 
-TASK = "classify/image"
+FULL_SIZE_FROM = 0.8  # share of the epochs after which crops have their full size
+SIZE_STEP = 8
 
 
 @dataclass(frozen=True)
-class ImageTraining:
-    """All that decides one run. train_size: side of the training crops, where it differs from the served size.
-
-    initial: a checkpoint whose backbone training goes on from, with a new head. stop_after: epochs after which to end a
-    run early, on the schedule of the whole. half: store the served weights in float16.
+class ImageSubject(Subject):
+    """smallest_crop: least share of the picture's area that a random crop keeps. first_size: side of the first epoch's
+    crops, which grow to the full size over most of the run; early epochs cost less so.
     """
 
-    data: Path
-    out: Path
-    name: str
-    backbone: BackboneConfig
-    preprocessor: ImagePreprocessor
-    recipe: Recipe
-    train_size: int | None = None
-    initial: Path | None = None
-    stop_after: int | None = None
-    device: str = "cpu"
-    half: bool = False
-    data_source: str = ""
-    licence: str = ""
+    task: ClassVar[str] = "classify/image"
+    suffixes: ClassVar[tuple[str, ...]] = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
+    size: int = setting(224, "Side of the square the served model sees")
+    crop: float = setting(ImagePreprocessor.crop, "Share of the short side that the square keeps")
+    train_size: int | None = setting(None, "Side of the training crops; by default size")
+    first_size: int = setting(0, "Side of the first epoch's crops, growing to train-size; 0: off")
+    smallest_crop: float = setting(0.3, "Least share of the area that a random crop keeps")
+    flip: bool = setting(True, "Mirror every second picture")
+    trivial_augment: bool = setting(True, "One random change of colour or geometry per picture")
+    erasing: float = setting(0.1, "Share of pictures with an erased rectangle")
 
-def train_image(job: ImageTraining, progress: Progress) -> Path:
-    """Run or resume the job; returns the servable checkpoint.
+    def material(self, splits: Splits, recipe: Recipe) -> Material:
+        from training.augment import BatchAugment, picture_augment
 
-    The folder `out` receives model.safetensors (deploy form), training.safetensors (to fine-tune from), metrics.json,
-    curve.png and state.pt (to resume from).
-    """
-    job.out.mkdir(parents=True, exist_ok=True)
-    splits = find_splits(job.data, SUFFIXES, job.recipe.seed)
-    run = Run(initial_model(job, splits.labels), job.recipe, resolve_device(job.device))
-    state = job.out / "state.pt"
-    if state.exists():
-        run.resume(state)
-    material = learning_material(job, splits)
-    fit(run, material, state, progress, job.stop_after)
-    judged = {"validation": material.validation, "test": EvaluationPictures(splits.test, job.preprocessor)}
-    scores = {
-        name: evaluate(run.best_model, data, job.preprocessor.transform, run.device) for name, data in judged.items()
-    }
-    write_report(job.out, run.history, scores, splits, job.recipe)
-    return write_checkpoints(job, run, splits, scores)
+        preprocessor = ImagePreprocessor(size=self.size, crop=self.crop)
+        full_size = self.train_size or self.size
+        short_side = round(KEPT_SCALE * full_size)
+        pictures = [usable(e, lambda b: read_picture(b, short_side, preprocessor.max_pixels)) for e in splits.train]
 
+        def draw(picture: Raster, rng: random.Random, epoch: int) -> Tensor:
+            return random_crop(picture, rng, self.crop_size_at(epoch, recipe.epochs), self.smallest_crop)
 
-def initial_model(job: ImageTraining, labels: tuple[str, ...]) -> PerceptionModel:
-    torch.manual_seed(job.recipe.seed)
-    config = replace(job.backbone, drop_path=job.recipe.drop_path)
-    backbone = UniRepLKNet(config)
-    backbone.checkpoint_gradients = job.recipe.checkpoint_gradients
-    if job.initial is not None:
-        backbone.load_state_dict(pretrained_backbone(job.initial, config))
-    return PerceptionModel(backbone, ClassificationHead(config.dims[-1], labels))
-
-
-def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.Tensor]:
-    """Backbone weights of a checkpoint in training form; raises ValueError where it is another network's."""
-    checkpoint = Checkpoint.load(path)
-    if checkpoint.structure is not Structure.TRAINING:
-        raise ValueError(f"{path} is in deploy form, which cannot be trained: convert with --structure training")
-    stored = BackboneConfig(**checkpoint.backbone)
-    # These two may differ: they change no shape.
-    found = replace(stored, drop_path=config.drop_path, layer_scale_init=config.layer_scale_init)
-    if found != config:
-        raise ValueError(f"{path} holds a backbone of {found}, expected {config}: choose the same variant")
-    model = checkpoint.build(ClassificationHead)
-    return model.backbone.state_dict()
-
-
-def learning_material(job: ImageTraining, splits: Splits) -> Material:
-    size = job.train_size or job.preprocessor.size
-    pictures = load_pictures(splits.train, round(KEPT_SCALE * size), job.preprocessor.max_pixels)
-    classes = [example.class_id for example in splits.train]
-    return Material(
-        training=TrainingPictures(pictures, classes, job.recipe, size),
-        validation=EvaluationPictures(splits.validation, job.preprocessor),
-        augment=BatchAugment(job.recipe, len(splits.labels)),
-        normalise=job.preprocessor.normalise,
-        transform=job.preprocessor.transform,
-    )
-
-
-def write_checkpoints(job: ImageTraining, run: Run, splits: Splits, scores: Mapping[str, Score]) -> Path:
-    model = run.best_model
-    assert isinstance(model, PerceptionModel)
-    card = ModelCard(
-        name=job.name,
-        description=f"UniRepLKNet image classifier for {len(splits.labels)} classes",
-        data=job.data_source or job.data.name,
-        licence=job.licence,
-        split=f"{_counts(splits)} ({splits.origin})",
-        metrics={f"{name}_accuracy": round(score.accuracy, 4) for name, score in scores.items()},
-        training={
-            **asdict(job.recipe),
-            "epochs_trained": len(run.history),
-            "train_size": job.train_size or job.preprocessor.size,
-            "initial": job.initial.name if job.initial else None,
-        },
-    )
-    forms: dict[Structure, nn.Module] = {Structure.DEPLOY: reparameterize(model), Structure.TRAINING: model}
-    files = {Structure.DEPLOY: job.out / "model.safetensors", Structure.TRAINING: job.out / "training.safetensors"}
-    for structure, form in forms.items():
-        weights = form.state_dict()
-        if job.half and structure is Structure.DEPLOY:
-            weights = {key: value.half() for key, value in weights.items()}
-        head = {"num_features": job.backbone.dims[-1], "labels": splits.labels}
-        Checkpoint(TASK, asdict(job.preprocessor), asdict(job.backbone), head, structure, card, weights).save(
-            files[structure]
+        alter = picture_augment(self.flip, self.trivial_augment, self.erasing)
+        return Material(
+            preprocessor=preprocessor,
+            training=TrainingSamples(pictures, [e.class_id for e in splits.train], recipe.seed, draw),
+            augment=BatchAugment(recipe, len(splits.labels), alter),
+            normalise=preprocessor.normalise,
         )
-    return files[Structure.DEPLOY]
 
-
-def _counts(splits: Splits) -> str:
-    parts = Counter(train=len(splits.train), validation=len(splits.validation), test=len(splits.test))
-    return ", ".join(f"{count} {name}" for name, count in parts.items())
+    def crop_size_at(self, epoch: int, epochs: int) -> int:
+        """Side of the training crops: a line from first_size to the full size, in steps of SIZE_STEP."""
+        full_size = self.train_size or self.size
+        progress = min(1.0, epoch / (FULL_SIZE_FROM * epochs))
+        if self.first_size == 0 or progress == 1.0:
+            return full_size
+        size = self.first_size + progress * (full_size - self.first_size)
+        return round(size / SIZE_STEP) * SIZE_STEP

@@ -3,53 +3,36 @@
 import math
 from dataclasses import dataclass
 
-FULL_SIZE_FROM = 0.8  # share of the epochs after which crops have their full size
-SIZE_STEP = 8
+from training.setting import setting
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every setting of a run; stored in its model card. A rate, probability or strength of 0 turns its part off.
+    """Every setting of a run that is the same for all modalities; stored in its model card.
 
-    learning_rate: at the peak, for this batch size (the paper: 4e-3 for 4096 images). ema_decay: per step.
-    A batch is mixed with mix_probability, by one of: mixup, the largest share of the second picture (uniform from 0);
-    cutmix, the alpha of its Beta distribution. smallest_crop: least share of the picture's area that a random crop
-    keeps. first_size: side of the first epoch's crops, which grow to the full size over most of the run (0: full at
-    once); early epochs cost less so. amp: autocast to bfloat16 on CUDA.
+    A rate, probability or strength of 0 turns its part off. learning_rate: at the peak, for this batch size (the paper:
+    4e-3 for 4096 images). A batch is mixed with mix_probability, by one of mixup and cutmix.
     """
 
-    epochs: int = 100
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    final_learning_rate: float = 1e-6
-    warmup_epochs: float = 5.0
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.1
-    mixup: float = 0.5
-    cutmix: float = 1.0
-    mix_probability: float = 0.5
-    erasing: float = 0.1
-    trivial_augment: bool = True
-    flip: bool = True
-    smallest_crop: float = 0.3
-    first_size: int = 0
-    ema_decay: float = 0.998
-    drop_path: float = 0.05
-    checkpoint_gradients: bool = False
-    amp: bool = True
-    seed: int = 0
+    epochs: int = setting(100, "Passes over the training split")
+    batch_size: int = setting(64, "Samples per step")
+    learning_rate: float = setting(2e-3, "At its peak, for this batch size", "--lr")
+    final_learning_rate: float = setting(1e-6, "At the end", "--final-lr")
+    warmup_epochs: float = setting(5.0, "Epochs until the learning rate peaks")
+    weight_decay: float = setting(0.05, "AdamW's, on weights that multiply")
+    label_smoothing: float = setting(0.1, "0 turns it off")
+    mixup: float = setting(0.5, "Largest share of a second sample; 0: off")
+    cutmix: float = setting(1.0, "Alpha of the pasted area's share; 0: off")
+    mix_probability: float = setting(0.5, "Share of batches that are mixed")
+    ema_decay: float = setting(0.998, "Per step, of the averaged weights that are kept; 0: off")
+    drop_path: float = setting(0.05, "Rate at the last block")
+    checkpoint_gradients: bool = setting(False, "Trade speed for memory")
+    amp: bool = setting(True, "Autocast to bfloat16 on CUDA")
+    seed: int = setting(0, "Of everything drawn at random")
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 2:
             raise ValueError(f"epochs {self.epochs} and batch size {self.batch_size}: expected at least 1 and 2")
-
-    def crop_size_at(self, epoch: int, full_size: int) -> int:
-        """Side of the training crops: a line from first_size to the full size, in steps of SIZE_STEP."""
-        progress = min(1.0, epoch / (FULL_SIZE_FROM * self.epochs))
-        if self.first_size == 0 or progress == 1.0:
-            return full_size
-        size = self.first_size + progress * (full_size - self.first_size)
-        return round(size / SIZE_STEP) * SIZE_STEP
 
     def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
         """Linear warm-up, then half a cosine down to the final rate."""

@@ -9,15 +9,14 @@ from typing import Any
 import torch
 
 from training.data import Splits
-from training.recipe import Recipe
 from training.run import EpochRecord
 from training.scoring import Score
 
 
 def write_report(
-    out: Path, history: Sequence[EpochRecord], scores: Mapping[str, Score], splits: Splits, recipe: Recipe
+    out: Path, history: Sequence[EpochRecord], scores: Mapping[str, Score], splits: Splits, settings: Mapping[str, Any]
 ) -> None:
-    """metrics.json: recipe, splits, every epoch, and the final scores by class; curve.png: the epochs, drawn."""
+    """metrics.json: settings, splits, every epoch, and the final scores by class; curve.png: the epochs, drawn."""
     judged = {name: asdict(score) | {"per_class": _by_label(score, splits)} for name, score in scores.items()}
     metrics: dict[str, Any] = {
         **judged,
@@ -27,7 +26,7 @@ def write_report(
             "test": len(splits.test),
             "origin": splits.origin,
         },
-        "recipe": asdict(recipe),
+        "settings": dict(settings),
         "torch": torch.__version__,
         "epochs": [asdict(record) for record in history],
     }

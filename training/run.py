@@ -1,5 +1,6 @@
 """One training run: the model, the average of its weights, the optimiser, and their state on disk."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,15 @@ class EpochRecord:
 
 @dataclass
 class Run:
-    """One training run: all that must survive a kill, and the steps that change it."""
+    """One training run: all that must survive a kill, and the steps that change it.
+
+    settings: everything that decides it, the recipe among them; a run is resumed only with the same.
+    """
 
     model: nn.Module
     recipe: Recipe
     device: torch.device
+    settings: Mapping[str, Any] = field(default_factory=dict)
     history: list[EpochRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -66,10 +71,10 @@ class Run:
         partial.replace(path)
 
     def resume(self, path: Path) -> None:
-        """Go on from a saved state; raises ValueError where it belongs to another recipe."""
+        """Go on from a saved state; raises ValueError where it belongs to a run with other settings."""
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
-            changed = [k for k, v in asdict(self.recipe).items() if state["recipe"].get(k) != v]
+        changed = [key for key, value in self.settings.items() if state["settings"].get(key) != value]
+        if changed:
             raise ValueError(f"{path} was trained with other {', '.join(changed)}: use another folder, or those values")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -79,7 +84,7 @@ class Run:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "recipe": asdict(self.recipe),
+            "settings": dict(self.settings),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,

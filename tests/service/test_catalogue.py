@@ -1,10 +1,12 @@
 from fastapi.testclient import TestClient
 
+from service.tasks import TASKS
 from tests.conftest import LABELS
 
 
 def test_models_are_listed_with_their_endpoints(client: TestClient) -> None:
-    (model,) = client.get("/models").json()
+    model, *others = client.get("/models").json()
+    assert len(others) == len(TASKS) - 1
     assert model["name"] == "tiny"
     assert model["endpoints"] == ["/classify/image", "/embed/image"]
     assert (model["device"], model["precision"]) == ("cpu", "float32")

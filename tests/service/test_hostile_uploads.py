@@ -1,6 +1,7 @@
 """Real, odd and broken files over HTTP: each is answered or refused with a reason, and the server stays as it was."""
 
 import struct
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -15,20 +16,22 @@ from service.app import create_app
 from service.settings import Settings
 from tests.conftest import SharedPath
 from tests.service.conftest import encoded, picture, wait_until_ready
+from tests.tiny import TINY
 
 REFUSALS = {400, 413, 415, 422}
 MEGABYTE = 1_000_000
+LONGEST_S = 12.0  # the decoding time-out, and some room
 
 
 @pytest.fixture(scope="module")
-def server(tiny_checkpoint: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(Settings(checkpoints=(tiny_checkpoint,), device="cpu", decode_workers=2))) as client:
+def server(tiny_checkpoints: tuple[Path, ...]) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(checkpoints=tiny_checkpoints, device="cpu", decode_workers=2))) as client:
         wait_until_ready(client)
         yield client
 
 
-def outcome(client: TestClient, payload: bytes) -> int:
-    response = client.post("/classify/image", content=payload)
+def outcome(client: TestClient, payload: bytes, task: str = "classify/image") -> int:
+    response = client.post(f"/{task}", content=payload)
     if response.status_code != 200:
         problem = response.json()
         assert response.status_code in REFUSALS, problem
@@ -56,6 +59,30 @@ def test_broken_and_odd_files_never_break_the_server(server: TestClient, shared_
     assert counts[415] > 100
     assert counts[422] > 100
     assert outcome(server, encoded(picture())) == 200
+
+
+@pytest.mark.parametrize(
+    ("task", "folders", "good"),
+    [
+        ("classify/audio", ("audio/hostile", "audio/esc10/test_original_44k"), 30),
+        ("classify/video", ("video/hostile", "video/clips"), 18),
+        ("classify/pointcloud", ("pointcloud/hostile", "pointcloud/formats", "pointcloud/modelnet10/test_off"), 80),
+    ],
+)
+def test_files_of_the_other_senses_are_answered_or_refused_in_time(
+    server: TestClient, shared_path: SharedPath, task: str, folders: tuple[str, ...], good: int
+) -> None:
+    payloads = [payload for folder in folders for payload in corpus(shared_path(f"data/{folder}"))]
+    before = memory_bytes()
+    counts: Counter[int] = Counter()
+    for payload in payloads:
+        started = time.monotonic()
+        counts[outcome(server, payload, task)] += 1
+        assert time.monotonic() - started < LONGEST_S
+    assert counts[200] >= good
+    assert counts[422] + counts[415] > 3
+    assert memory_bytes() - before < 600 * MEGABYTE
+    assert outcome(server, TINY[task].payload(0), task) == 200
 
 
 @pytest.mark.parametrize("folder", ["imagenet_samples", "exif_orientation"])

@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from models.checkpoint import Checkpoint, Structure
 from models.config import BackboneConfig
-from preprocessors.image import ImageOptions, ImagePreprocessor
+from preprocessors.image import ImageOptions
 from service.cli import app
 from service.pipeline import load_pipeline
 from service.settings import Settings
-from training.image import ImageTraining, train_image
+from training.image import ImageSubject
+from training.job import Job, train
 from training.recipe import Recipe
 from training.run import EpochRecord
 
@@ -57,32 +58,32 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def job(stripes: Path, tmp_path: Path, tiny_config: BackboneConfig) -> ImageTraining:
+def job(stripes: Path, tmp_path: Path, tiny_config: BackboneConfig) -> Job:
     recipe = Recipe(epochs=3, batch_size=16, warmup_epochs=1, learning_rate=4e-3, ema_decay=0.9, drop_path=0.1)
     backbone = replace(tiny_config, layer_scale_init=0.1)
-    return ImageTraining(stripes, tmp_path / "run", "stripes", backbone, ImagePreprocessor(size=SIZE), recipe)
+    return Job(stripes, tmp_path / "run", "stripes", backbone, ImageSubject(size=SIZE), recipe)
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return Checkpoint.load(checkpoint).state_dict
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(job: ImageTraining, tmp_path: Path) -> None:
-    unbroken = weights(train_image(job, Watcher()))
+def test_a_killed_run_goes_on_to_the_same_weights(job: Job, tmp_path: Path) -> None:
+    unbroken = weights(train(job, Watcher()))
     again = replace(job, out=tmp_path / "again")
     with pytest.raises(Killed):
-        train_image(again, Watcher(last_epoch=0))
-    early = train_image(replace(again, stop_after=2), Watcher())
+        train(again, Watcher(last_epoch=0))
+    early = train(replace(again, stop_after=2), Watcher())
     assert Checkpoint.load(early).card.training["epochs_trained"] == 2
-    resumed = weights(train_image(again, Watcher()))
+    resumed = weights(train(again, Watcher()))
     assert unbroken.keys() == resumed.keys()
     assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
 
 
-def test_a_run_is_not_resumed_with_another_recipe(job: ImageTraining) -> None:
-    train_image(job, Watcher())
+def test_a_run_is_not_resumed_with_another_recipe(job: Job) -> None:
+    train(job, Watcher())
     with pytest.raises(ValueError, match="was trained with other weight_decay: use another folder"):
-        train_image(replace(job, recipe=replace(job.recipe, weight_decay=0.1)), Watcher())
+        train(replace(job, recipe=replace(job.recipe, weight_decay=0.1)), Watcher())
 
 
 def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: Path) -> None:
@@ -112,29 +113,27 @@ def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: P
     assert card.training["epochs"] == 12
 
 
-def test_fine_tuning_starts_from_the_backbone_of_another_run(job: ImageTraining, tmp_path: Path) -> None:
-    train_image(job, Watcher())
+def test_fine_tuning_starts_from_the_backbone_of_another_run(job: Job, tmp_path: Path) -> None:
+    train(job, Watcher())
     initial = job.out / "training.safetensors"
     assert Checkpoint.load(initial).structure is Structure.TRAINING
     still = replace(job.recipe, epochs=1, learning_rate=0.0, final_learning_rate=0.0, ema_decay=0.0)
-    tuned = train_image(replace(job, out=tmp_path / "tuned", initial=initial, recipe=still), Watcher())
+    tuned = train(replace(job, out=tmp_path / "tuned", initial=initial, recipe=still), Watcher())
     before, after = weights(initial), weights(tuned.parent / "training.safetensors")
     learned = [key for key in before if key.startswith("backbone.") and "norm" not in key]
     assert learned
     assert all(torch.equal(before[key], after[key]) for key in learned)
 
 
-def test_fine_tuning_refuses_a_backbone_of_another_size(job: ImageTraining, tmp_path: Path) -> None:
-    train_image(job, Watcher())
+def test_fine_tuning_refuses_a_backbone_of_another_size(job: Job, tmp_path: Path) -> None:
+    train(job, Watcher())
     wide = replace(job.backbone, dims=(16, 16, 24, 32))
     with pytest.raises(ValueError, match="choose the same variant"):
-        train_image(
-            replace(job, out=tmp_path / "wide", backbone=wide, initial=job.out / "training.safetensors"), Watcher()
-        )
+        train(replace(job, out=tmp_path / "wide", backbone=wide, initial=job.out / "training.safetensors"), Watcher())
 
 
-def test_weights_can_be_stored_in_half_precision(job: ImageTraining) -> None:
-    served = train_image(replace(job, half=True), Watcher())
+def test_weights_can_be_stored_in_half_precision(job: Job) -> None:
+    served = train(replace(job, half=True), Watcher())
     assert {value.dtype for value in weights(served).values()} == {torch.float16}
     assert served.stat().st_size < (job.out / "training.safetensors").stat().st_size / 2
 
@@ -151,3 +150,15 @@ def test_an_impossible_backbone_is_refused_by_name(tmp_path: Path, wrong: tuple[
     result = CliRunner().invoke(app, ["train", "image", str(tmp_path), "--out", str(tmp_path), *wrong])
     assert result.exit_code == 2
     assert repr(wrong[1]) in result.output
+
+
+def test_crops_grow_to_their_full_size_in_steps() -> None:
+    subject = ImageSubject(size=100, first_size=64)
+    sizes = [subject.crop_size_at(epoch, 20) for epoch in range(20)]
+    assert (sizes[0], sizes[16], sizes[19]) == (64, 100, 100)
+    assert sizes == sorted(sizes)
+    assert all(size % 8 == 0 for size in sizes[:16])
+
+
+def test_crops_have_their_full_size_at_once_by_default() -> None:
+    assert ImageSubject(size=100).crop_size_at(0, 20) == 100

@@ -13,18 +13,6 @@ def test_the_learning_rate_warms_up_then_falls_to_its_last_value() -> None:
     assert all(a >= b for a, b in zip(rates[20:], rates[21:], strict=False))
 
 
-def test_crops_grow_to_their_full_size_in_steps() -> None:
-    recipe = Recipe(epochs=20, first_size=64)
-    sizes = [recipe.crop_size_at(epoch, 100) for epoch in range(20)]
-    assert (sizes[0], sizes[16], sizes[19]) == (64, 100, 100)
-    assert sizes == sorted(sizes)
-    assert all(size % 8 == 0 for size in sizes[:16])
-
-
-def test_crops_have_their_full_size_at_once_by_default() -> None:
-    assert Recipe().crop_size_at(0, 100) == 100
-
-
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 1}])
 def test_impossible_recipes_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected at least 1 and 2"):

@@ -1,0 +1,50 @@
+"""The library Open3D as the reader of point clouds and meshes, for those who want to see the same as their tools do.
+
+It trusts its files: indices out of range crash it, and counts that are too large have it return memory that nobody has
+written. So a file is first read, and thereby checked, by our own readers, and only then given to it.
+"""
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from preprocessors.cloud import Cloud, damaged
+from preprocessors.cloud_reader import read_cloud
+
+# OBJ is left out: Open3D goes on to open the material and texture files whose paths it names
+CLOUDS = ("ply", "pcd", "xyz", "pts")
+MESHES = ("ply", "off", "stl")
+
+
+def read_with_open3d(payload: bytes, max_points: int) -> tuple[str, Cloud]:
+    """Like read_cloud, which also serves the formats that are not Open3D's, and the attributes."""
+    name, cloud = read_cloud(payload, max_points)
+    if name not in (MESHES if len(cloud.faces) else CLOUDS):
+        return name, cloud
+    open3d = import_module("open3d")
+    with TemporaryDirectory() as folder:  # files are all that Open3D reads, and it goes by their suffix
+        path = Path(folder) / f"cloud.{name}"
+        path.write_bytes(payload)
+        with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
+            return name, (_mesh if len(cloud.faces) else _points)(open3d.io, str(path), cloud)
+
+
+def _points(library: Any, path: str, cloud: Cloud) -> Cloud:
+    found = library.read_point_cloud(path, remove_nan_points=False, remove_infinite_points=False)
+    points = np.array(found.points)
+    if len(points) != len(cloud.points):
+        raise damaged(f"Open3D reads {len(points)} of its {len(cloud.points)} points")
+    return replace(cloud, points=points)
+
+
+def _mesh(library: Any, path: str, cloud: Cloud) -> Cloud:
+    """Vertices of equal coordinates may have become one, which leaves their attributes without a place."""
+    found = library.read_triangle_mesh(path)
+    points, faces = np.array(found.vertices), np.array(found.triangles, np.int64)
+    if len(faces) != len(cloud.faces):
+        raise damaged(f"Open3D reads {len(faces)} of its {len(cloud.faces)} triangles")
+    return Cloud(points, cloud.attributes if len(points) == len(cloud.points) else {}, faces)

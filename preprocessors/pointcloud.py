@@ -1,0 +1,170 @@
+"""Point clouds and meshes: file -> (points, 3 + attributes) float32, centred and scaled into the unit sphere.
+
+As the authors prepare ModelNet (Point/dataset/modelnet.py): minus the centroid, divided by the largest norm, farthest
+point sampling.
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocessors.base import Array, Preprocessor, Sample, UndecodableInput
+from preprocessors.cloud import Cloud, damaged
+from preprocessors.cloud_reader import read_cloud
+from preprocessors.open3d_reader import read_with_open3d
+from preprocessors.surface import sample_surface
+from preprocessors.thinning import SAMPLERS, Sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SURFACE_POINTS = 8192  # of a mesh, to pick the model's points from; as many as the authors' ModelNet files hold
+OVERSAMPLING = 2
+MOST_DROPPED = 0.5
+MOST_NAMES = 200  # characters of them in a message
+LARGEST = float(np.finfo(np.float32).max)
+AXES = {sign + axis: (index, factor) for index, axis in enumerate("xyz") for sign, factor in (("", 1), ("-", -1))}
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """read: returns the format's name and the cloud. package: what must be installed, also the name of the extra."""
+
+    read: Callable[[bytes, int], tuple[str, Cloud]]
+    package: str = "numpy"
+
+
+DECODERS = {"numpy": Decoder(read_cloud), "open3d": Decoder(read_with_open3d, "open3d")}
+
+
+@dataclass(frozen=True)
+class PointCloudOptions:
+    """What a request may ask of the decoding."""
+
+    sampling: Sampling | None = field(
+        default=None, metadata={"description": "farthest | random; by default as the model was trained"}
+    )
+
+
+@dataclass(frozen=True)
+class PointCloudPreprocessor(Preprocessor[PointCloudOptions]):
+    """points: how many the model sees. sampling: how they are picked from larger clouds. axes: what the model sees as
+    x, y and z, such as ("-z", "-x", "y"), the authors' order for ModelNet. attributes: further values of each point
+    that the model needs, by name. max_points: most points that are read from a file; meshes may have twice as many
+    faces. decoder: what reads the files, of DECODERS.
+    """
+
+    modality: ClassVar[str] = "pointcloud"
+    media_types: ClassVar[tuple[str, ...]] = (
+        "application/x-ply",
+        "application/x-pcd",
+        "application/x-npy",
+        "application/x-npz",
+        "application/octet-stream",
+        "model/obj",
+        "model/stl",
+        "model/off",
+        "text/plain",
+        "text/csv",
+    )
+    option_type: ClassVar[type] = PointCloudOptions
+
+    points: int = 1024
+    sampling: Sampling = Sampling.FARTHEST
+    axes: tuple[str, ...] = ("x", "y", "z")
+    attributes: tuple[str, ...] = ()
+    max_points: int = 2_000_000
+    decoder: str = "numpy"
+
+    def __post_init__(self) -> None:
+        for name, value in (("axes", tuple(self.axes)), ("attributes", tuple(self.attributes))):
+            object.__setattr__(self, name, value)  # from a checkpoint they come as lists
+        object.__setattr__(self, "sampling", Sampling(self.sampling))
+        if self.points < 1 or self.max_points < 1:
+            raise ValueError(f"points is {self.points}, max_points {self.max_points}, expected at least 1")
+        if sorted(axis.removeprefix("-") for axis in self.axes) != ["x", "y", "z"]:
+            raise ValueError(f"axes is {self.axes}, expected x, y and z in some order, each with or without a -")
+        if self.decoder not in DECODERS:
+            raise ValueError(f"decoder is {self.decoder!r}, expected one of {', '.join(DECODERS)}")
+        package = DECODERS[self.decoder].package
+        if find_spec(package) is None:
+            raise ValueError(f"decoder is {self.decoder!r}: install it with the extra [{package}], or choose 'numpy'")
+
+    def decode(self, payload: bytes, options: PointCloudOptions) -> Sample:
+        """(points, 3 + attributes) float32, described by what the file holds. Equal bytes give equal points."""
+        name, cloud = DECODERS[self.decoder].read(payload, self.max_points)
+        values, faces = self._usable(cloud)
+        corners = values[:, :3].min(axis=0), values[:, :3].max(axis=0)
+        description: dict[str, Any] = {
+            "format": name,
+            "points": len(cloud.points),
+            "dropped": len(cloud.points) - len(values),
+            "bounds": [corner.tolist() for corner in corners],
+            "bytes": len(payload),
+        }
+        rng = np.random.default_rng(zlib.crc32(payload))
+        if len(cloud.faces):
+            description["faces"] = len(cloud.faces)
+        if len(faces):
+            values = sample_surface(values, faces, max(SURFACE_POINTS, OVERSAMPLING * self.points), rng)
+        picked = self.picked(unit_sphere(values), options.sampling or self.sampling, rng)
+        description["points_used"] = len(picked)
+        return Sample((self.view(picked),), description)
+
+    def picked(self, values: Values, sampling: Sampling, rng: np.random.Generator) -> Values:
+        """At most `points` rows of (N, 3 + attributes)."""
+        if len(values) <= self.points:
+            return values
+        return values[SAMPLERS[sampling](values[:, :3], self.points, rng)]
+
+    def view(self, values: Values) -> NDArray[np.float32]:
+        """Rows, repeated in turn until there are `points`, with the axes that the model sees; as float32."""
+        rows = values[np.resize(np.arange(len(values)), self.points)]
+        columns, factors = zip(*(AXES[axis] for axis in self.axes), strict=True)
+        rows[:, :3] = rows[:, columns] * factors
+        return rows.astype(np.float32)
+
+    def blank(self) -> Array:
+        """Points in the unit sphere, always the same ones."""
+        return self.view(np.random.default_rng(0).uniform(-0.5, 0.5, (self.points, 3 + len(self.attributes))))
+
+    def transform(self, batch: "Tensor") -> "Tensor":
+        """(N, points, 3 + attributes) float32, as it is."""
+        return batch.float()
+
+    def _usable(self, cloud: Cloud) -> tuple[Values, NDArray[np.int64]]:
+        """(N, 3 + attributes) and (F, 3), of the points whose values are numbers that float32 holds."""
+        if not len(cloud.points):
+            raise damaged("it holds no points")
+        values = np.column_stack([cloud.points, *(self._attribute(cloud, name) for name in self.attributes)])
+        usable = (np.abs(values) <= LARGEST).all(axis=1)
+        dropped = len(values) - int(usable.sum())
+        if dropped > MOST_DROPPED * len(values):
+            raise damaged(f"{dropped} of its {len(values)} points are not finite")
+        faces = cloud.faces[usable[cloud.faces].all(axis=1)]
+        return values[usable], (np.cumsum(usable) - 1)[faces]
+
+    def _attribute(self, cloud: Cloud, name: str) -> Array:
+        attributes = {key.lower(): column for key, column in cloud.attributes.items()}
+        if name.lower() not in attributes:
+            known = ", ".join(cloud.attributes)[:MOST_NAMES] or "nothing"
+            detail = f"the model needs the {name} of every point; beside x, y, z the file names {known}: add {name}"
+            raise UndecodableInput("missing_attribute", detail)
+        return attributes[name.lower()]
+
+
+def unit_sphere(values: Values) -> Values:
+    """(N, 3 or more) with the first three columns centred on their mean, and the largest norm 1; a copy."""
+    points = values[:, :3] - values[:, :3].mean(axis=0)
+    radius = float(np.sqrt(np.square(points).sum(axis=1).max()))
+    # The mean of equal points may differ from them by a rounding error, which must not be blown up to a unit
+    if (values[:, :3] == values[0, :3]).all() or radius == 0:
+        raise damaged("all its points are at the same place")
+    return np.column_stack([points / radius, values[:, 3:]])

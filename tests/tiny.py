@@ -1,0 +1,120 @@
+"""A servable model of every modality with random weights, too small to wait for, and a file that each can read."""
+
+import io
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import soundfile
+import torch
+from PIL import Image
+from torch import nn
+
+from models.checkpoint import Checkpoint, ModelCard, Structure
+from models.config import BackboneConfig, default_kernel_sizes
+from models.embeddings.projection import ThreeViewProjection
+from models.heads.classification import ClassificationHead
+from models.perception import PerceptionModel
+from models.reparam import reparameterize
+from models.unireplknet import UniRepLKNet
+from preprocessors.audio import AudioPreprocessor
+from preprocessors.image import ImagePreprocessor
+from preprocessors.pointcloud import PointCloudPreprocessor
+from preprocessors.video import VideoPreprocessor
+
+LABELS = ("ant", "bee", "cat", "dog", "eel")
+DEPTHS = (1, 1, 1, 1)
+TINY_BACKBONE = BackboneConfig(DEPTHS, (8, 16, 24, 32), default_kernel_sizes(DEPTHS))
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """payload: a file for it, different for every seed. maps: what the embedding makes of one input."""
+
+    preprocessor: Any
+    payload: Callable[[int], bytes]
+    in_chans: int = 3
+    maps: int = 1
+    embedding_type: type[nn.Module] | None = None
+    embedding: dict[str, Any] = field(default_factory=dict)
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (48, 40)) -> Image.Image:
+    """Coarse random blocks of colour: unlike its neighbours, and alike after JPEG."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return Image.fromarray(blocks).resize(size, Image.Resampling.NEAREST)
+
+
+def encoded(image: Image.Image, name: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    image.save(file, name)
+    return file.getvalue()
+
+
+def recording(seed: int = 0, seconds: float = 1.0, rate: int = 8000) -> bytes:
+    """A WAV of three tones, one after the other."""
+    tones = np.random.default_rng(seed).uniform(100, 3000, 3)
+    time = np.arange(round(seconds * rate)) / rate
+    frequency = tones[np.minimum(2, (3 * time / seconds).astype(int))]
+    file = io.BytesIO()
+    soundfile.write(file, 0.3 * np.sin(2 * np.pi * frequency * time), rate, format="WAV")
+    return file.getvalue()
+
+
+def video(seed: int = 0, frames: int = 12) -> bytes:
+    """An MP4 of another picture in every frame."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 48, 40, "yuv420p"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.asarray(picture(100 * seed + number)), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def cloud(seed: int = 0, count: int = 200) -> bytes:
+    """A binary PLY of a random blob."""
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(count, 3)) * rng.uniform(0.1, 1, 3)
+    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {count}\n"
+    header += "property float x\nproperty float y\nproperty float z\nend_header\n"
+    return header.encode() + points.astype("<f4").tobytes()
+
+
+TINY: dict[str, Tiny] = {
+    "classify/image": Tiny(ImagePreprocessor(size=32), lambda seed: encoded(picture(seed))),
+    "classify/audio": Tiny(AudioPreprocessor(sample_rate=8000, n_mels=32, target_frames=32), recording, in_chans=1),
+    "classify/video": Tiny(VideoPreprocessor(frames=4, stride=1, size=16, grid=(2, 2)), video),
+    "classify/pointcloud": Tiny(
+        PointCloudPreprocessor(points=64),
+        cloud,
+        maps=3,
+        embedding_type=ThreeViewProjection,
+        embedding={"size": 32, "neighbors": 8, "width": 8, "fusion_width": 16, "heads": 2, "head_width": 8},
+    ),
+}
+
+
+def save_tiny(task: str, path: Path, name: str) -> Path:
+    """A checkpoint whose answers differ from input to input."""
+    torch.manual_seed(0)
+    tiny = TINY[task]
+    config = replace(TINY_BACKBONE, in_chans=tiny.in_chans)
+    head: dict[str, Any] = {"num_features": tiny.maps * config.dims[-1], "labels": LABELS, "init_scale": 50.0}
+    embedding = tiny.embedding_type(**tiny.embedding) if tiny.embedding_type else None
+    model = PerceptionModel(UniRepLKNet(config), ClassificationHead(**head), embedding)
+    for key, parameter in (*model.backbone.named_parameters(), *model.embedding.named_parameters()):
+        if parameter.ndim > 1:
+            torch.nn.init.kaiming_normal_(parameter)
+        elif not key.endswith(("bias", "beta")):
+            torch.nn.init.uniform_(parameter, 0.5, 1.0)
+    card = ModelCard(name, "random weights, for tests", metrics={"test_accuracy": 0.2})
+    options = (asdict(tiny.preprocessor), asdict(config), head)
+    weights = reparameterize(model).state_dict()
+    Checkpoint(task, *options, Structure.DEPLOY, card, weights, tiny.embedding).save(path)
+    return path

@@ -1,0 +1,86 @@
+"""Teaching sounds: recordings in class folders, as log-mel filter banks."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from preprocessors.audio import PRESETS, AudioPreprocessor
+from preprocessors.recording import read_recording
+from training.data import Splits
+from training.fit import Material
+from training.recipe import Recipe
+from training.recordings import Waveform, WaveformChange, masked, random_window
+from training.samples import TrainingSamples, usable
+from training.setting import setting
+from training.subject import Subject
+
+
+@dataclass(frozen=True)
+class AudioSubject(Subject):
+    """The statistics by which filter banks are normalised are a preset's, or measured on the training split."""
+
+    task: ClassVar[str] = "classify/audio"
+    suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".webm")
+    in_chans: ClassVar[int] = 1
+
+    preset: str | None = setting(None, f"Front end of a published data set: {', '.join(PRESETS)}")
+    sample_rate: int = setting(16_000, "Hz that recordings are resampled to")
+    mels: int = setting(128, "Filters of the filter bank")
+    hop_ms: float = setting(10.0, "Milliseconds from frame to frame")
+    frames: int = setting(512, "Frames that the model sees; with hop-ms, the seconds it hears")
+    layout: str = setting("time_first", "time_first (the paper) or frequency_first (the authors' code)")
+    speed: float = setting(0.1, "Largest relative change of tempo and pitch")
+    shift: float = setting(0.1, "Largest share by which a recording is rolled in time")
+    gain: float = setting(6.0, "Largest change of loudness, dB")
+    noise: float = setting(0.3, "Share of recordings with white noise under them")
+    mask_mels: int = setting(24, "Widest band of filters that is masked; 0: off")
+    mask_frames: int = setting(24, "Widest span of frames that is masked; 0: off")
+
+    def material(self, splits: Splits, recipe: Recipe) -> Material:
+        from training.augment import BatchAugment
+
+        plain = self.preprocessor()
+        heard = [usable(e, lambda b: read(b, plain)) for e in splits.train]
+        preprocessor = plain if self.preset else measured(plain, heard)
+        change = WaveformChange(self.speed, self.shift, self.gain, self.noise)
+
+        def draw(waveform: Waveform, rng: random.Random, epoch: int) -> Tensor:
+            return torch.from_numpy(random_window(change(waveform, rng), preprocessor.window_samples, rng))
+
+        def alter(windows: Tensor) -> Tensor:
+            maps = torch.stack([preprocessor.features(window) for window in windows])[:, None]
+            maps = masked(maps, 3, self.mask_mels, preprocessor.mean)
+            return masked(maps, 2, self.mask_frames, preprocessor.mean)
+
+        return Material(
+            preprocessor=preprocessor,
+            training=TrainingSamples(heard, [e.class_id for e in splits.train], recipe.seed, draw),
+            augment=BatchAugment(recipe, len(splits.labels), alter),
+            normalise=preprocessor.laid_out,
+        )
+
+    def preprocessor(self) -> AudioPreprocessor:
+        """Raises ValueError for an unknown preset."""
+        if self.preset is not None and self.preset not in PRESETS:
+            raise ValueError(f"preset {self.preset!r} is unknown, expected one of {', '.join(PRESETS)}")
+        chosen: dict[str, Any] = PRESETS[self.preset] if self.preset else {"target_frames": self.frames}
+        return AudioPreprocessor(
+            sample_rate=self.sample_rate, n_mels=self.mels, hop_length_ms=self.hop_ms, layout=self.layout, **chosen
+        )
+
+
+def read(payload: bytes, preprocessor: AudioPreprocessor) -> Waveform:
+    """The whole recording at the preprocessor's rate, its mean removed. Raises PayloadError."""
+    preprocessor.decode(payload, preprocessor.option_type())  # refuses what could not be served
+    waveform = read_recording(payload, preprocessor.sample_rate, preprocessor.max_seconds).waveform
+    return waveform - waveform.mean()
+
+
+def measured(preprocessor: AudioPreprocessor, heard: Sequence[Waveform]) -> AudioPreprocessor:
+    """With the mean and the deviation of the filter bank over all frames heard."""
+    rows = torch.cat([preprocessor.filter_bank(torch.from_numpy(waveform)) for waveform in heard])
+    return replace(preprocessor, mean=round(rows.mean().item(), 6), std=round(rows.std().item(), 6))

@@ -1,0 +1,96 @@
+"""Teaching point clouds: files in class folders, projected into views by a learned embedding."""
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.embeddings.projection import FOUR_VIEWS, THREE_VIEWS, ThreeViewProjection
+from preprocessors.base import Array
+from preprocessors.pointcloud import PointCloudPreprocessor
+from training.data import Splits
+from training.fit import Material
+from training.recipe import Recipe
+from training.samples import TrainingSamples, usable
+from training.setting import setting
+from training.subject import Subject
+
+KEPT_POINTS = 2  # times as many as the model sees, to draw from
+VIEWS = {3: THREE_VIEWS, 4: FOUR_VIEWS}
+
+
+@dataclass(frozen=True)
+class PointCloudSubject(Subject):
+    """Clouds are not mixed: half the points of a chair and half of a sofa are no third thing."""
+
+    task: ClassVar[str] = "classify/pointcloud"
+    suffixes: ClassVar[tuple[str, ...]] = (
+        ".ply", ".pcd", ".xyz", ".txt", ".csv", ".pts", ".npy", ".npz", ".off", ".stl", ".obj",
+    )  # fmt: skip
+    embedding_type: ClassVar[type[nn.Module] | None] = ThreeViewProjection
+
+    points: int = setting(1024, "Points that the model sees")
+    sampling: str = setting("farthest", "How they are picked: farthest or random")
+    attributes: str = setting("", "Further values of each point that the model sees, such as intensity,velocity")
+    views: int = setting(3, "Sides that are looked at: 3 (the paper) or 4 (the authors' code)")
+    size: int = setting(224, "Side of each view")
+    view_width: int = setting(64, "Channels in which views are refined", "--view-width")
+    fusion_width: int = setting(128, "Channels of the attention across views")
+    heads: int = setting(8, "Heads of that attention")
+    neighbors: int = setting(32, "Points around each point that its feature is made of")
+    turn: float = setting(0.0, "Largest turn about the z axis, degrees; 180: any")
+    stretch: float = setting(0.2, "Largest relative change of each axis")
+    jitter: float = setting(0.01, "Deviation of the noise on coordinates, in radii")
+
+    @property
+    def maps(self) -> int:
+        return self.views
+
+    def material(self, splits: Splits, recipe: Recipe) -> Material:
+        preprocessor = self.preprocessor()
+        kept = replace(preprocessor, points=KEPT_POINTS * self.points)
+        clouds = [usable(e, lambda b: kept.decode(b, kept.option_type()).array) for e in splits.train]
+        return Material(
+            preprocessor=preprocessor,
+            training=TrainingSamples(clouds, [e.class_id for e in splits.train], recipe.seed, self.draw),
+            augment=lambda clouds, classes: (clouds, F.one_hot(classes.long(), len(splits.labels)).float()),
+            normalise=preprocessor.transform,
+            embedding=self.embedding_options(len(preprocessor.attributes)),
+        )
+
+    def preprocessor(self) -> PointCloudPreprocessor:
+        names = tuple(name.strip() for name in self.attributes.split(",") if name.strip())
+        return PointCloudPreprocessor(points=self.points, sampling=self.sampling, attributes=names)  # type: ignore[arg-type]
+
+    def embedding_options(self, attributes: int) -> dict[str, Any]:
+        """Raises ValueError for a number of views that has no angles."""
+        if self.views not in VIEWS:
+            raise ValueError(f"{self.views} views, expected one of {', '.join(map(str, VIEWS))}")
+        return {
+            "size": self.size,
+            "angles": [list(view) for view in VIEWS[self.views]],
+            "attributes": attributes,
+            "neighbors": self.neighbors,
+            "width": self.view_width,
+            "fusion_width": self.fusion_width,
+            "heads": self.heads,
+        }
+
+    def draw(self, cloud: Array, rng: random.Random, epoch: int) -> Tensor:
+        """A random half of the points, turned, stretched and shaken."""
+        generator = np.random.default_rng(rng.getrandbits(64))
+        chosen = generator.choice(len(cloud), self.points, replace=False)
+        changed = cloud[chosen].copy()
+        changed[:, :3] = self.disturbed(changed[:, :3], generator)
+        return torch.from_numpy(changed)
+
+    def disturbed(self, xyz: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        angle = np.radians(rng.uniform(-self.turn, self.turn))
+        turn = np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+        stretch = rng.uniform(1 - self.stretch, 1 + self.stretch, 3)
+        return (xyz @ turn * stretch + rng.normal(0, self.jitter, xyz.shape)).astype(np.float32)

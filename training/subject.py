@@ -1,0 +1,30 @@
+"""What is particular to teaching one modality; the loop, the recipe and the report are the same for all."""
+
+from typing import ClassVar
+
+from torch import nn
+
+from training.data import Splits
+from training.fit import Material
+from training.recipe import Recipe
+
+
+class Subject:
+    """Subclasses are frozen dataclasses whose fields become flags of `unireplknet train`.
+
+    suffixes: of the files that are read. in_chans: channels of the map that the backbone sees. maps: how many of them
+    one input becomes.
+    """
+
+    task: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
+    in_chans: ClassVar[int] = 3
+    embedding_type: ClassVar[type[nn.Module] | None] = None
+
+    @property
+    def maps(self) -> int:
+        return 1
+
+    def material(self, splits: Splits, recipe: Recipe) -> Material:
+        """Read the training split. Raises DatasetError for a file that cannot be used."""
+        raise NotImplementedError

@@ -1,0 +1,14 @@
+"""What can be taught: one line is one command of `unireplknet train`."""
+
+from training.audio import AudioSubject
+from training.image import ImageSubject
+from training.pointcloud import PointCloudSubject
+from training.subject import Subject
+from training.video import VideoSubject
+
+SUBJECTS: dict[str, type[Subject]] = {
+    "image": ImageSubject,
+    "audio": AudioSubject,
+    "video": VideoSubject,
+    "pointcloud": PointCloudSubject,
+}

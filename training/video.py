@@ -1,0 +1,60 @@
+"""Teaching videos: clips in class folders, their frames laid out as the tiles of one picture."""
+
+import random
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from preprocessors.base import Array
+from preprocessors.video import VideoPreprocessor
+from training.clips import ClipChange, random_clip, read_frames
+from training.data import Splits
+from training.fit import Material
+from training.recipe import Recipe
+from training.samples import TrainingSamples, usable
+from training.setting import setting
+from training.subject import Subject
+
+
+@dataclass(frozen=True)
+class VideoSubject(Subject):
+    """A clip is neither mirrored nor reversed: what moves left must not be taught as moving right."""
+
+    task: ClassVar[str] = "classify/video"
+    suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif", ".ts")
+
+    rows: int = setting(4, "Rows of tiles")
+    columns: int = setting(4, "Columns of tiles; rows x columns frames make a clip")
+    stride: int = setting(4, "Frames of the video from one frame of the clip to the next")
+    size: int = setting(224, "Side of a tile")
+    layout: str = setting("grid", "grid (the paper) or reshape (the authors' code)")
+    smallest_crop: float = setting(0.6, "Least share of the area that a random crop keeps")
+    light: float = setting(0.3, "Largest relative change of contrast, brightness and colours")
+    noise: float = setting(0.03, "Largest deviation of the noise on pixels")
+
+    def material(self, splits: Splits, recipe: Recipe) -> Material:
+        from training.augment import BatchAugment
+
+        preprocessor = VideoPreprocessor(
+            frames=self.rows * self.columns,
+            stride=self.stride,
+            size=self.size,
+            grid=(self.rows, self.columns),
+            layout=self.layout,
+        )
+        videos = [usable(e, lambda b: read_frames(b, preprocessor)) for e in splits.train]
+        change = ClipChange(self.smallest_crop, self.light, self.noise)
+
+        def draw(frames: Array, rng: random.Random, epoch: int) -> Tensor:
+            return random_clip(frames, rng, preprocessor, change)
+
+        def alter(clips: Tensor) -> Tensor:
+            return preprocessor.laid_out(clips.permute(0, 4, 1, 2, 3))
+
+        return Material(
+            preprocessor=preprocessor,
+            training=TrainingSamples(videos, [e.class_id for e in splits.train], recipe.seed, draw),
+            augment=BatchAugment(recipe, len(splits.labels), alter),
+            normalise=preprocessor.normalise,
+        )
