@@ -13,7 +13,7 @@ from models.heads.base import Row
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.predictor import Predictor
-from preprocessors.base import Sample
+from preprocessors.base import Array
 from service import runtime
 from service.app import create_app
 from service.pipeline import Pipeline
@@ -26,8 +26,8 @@ LABELS = tuple(f"class {i}" for i in range(1000))
 class NullPipeline(Pipeline):
     """Answers without a forward pass."""
 
-    def run(self, samples: Sequence[Sample]) -> list[Row]:
-        return [{"logits": torch.zeros(len(LABELS)), "embedding": torch.zeros(8)} for _ in samples]
+    def run(self, views: Sequence[Array]) -> list[Row]:
+        return [{"logits": torch.zeros(len(LABELS)), "embedding": torch.zeros(8)} for _ in views]
 
 
 def null_pipelines(settings: Settings) -> dict[str, Pipeline]:

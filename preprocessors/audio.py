@@ -4,15 +4,15 @@ The front end is the authors' (Audio/src/dataloader.py; paper section 4.3), exce
 channels are mixed, where theirs takes a file's rate as it is and hears the first channel only.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocessors.base import Array, Preprocessor, Sample, UndecodableInput
-from preprocessors.filter_bank import FilterBank
-from preprocessors.recording import Recording, Waveform, read_recording
+from preprocessors.sounds.filter_bank import FilterBank
+from preprocessors.sounds.recording import Recording, Waveform, read_recording
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,14 +86,19 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
 
     def decode(self, payload: bytes, options: AudioOptions) -> Sample:
         """Views of (window_samples,) float32 with zero mean over the recording; NaN stands behind its end."""
-        recording = read_recording(payload, self.sample_rate, self.max_seconds)
-        self._check_not_too_short(len(recording.waveform))
-        waveform = recording.waveform - recording.waveform.mean()
+        recording = self.read(payload)
+        waveform = recording.waveform
         starts = self._starts(len(waveform), options.windows)
         description = self._description(recording, payload)
         if len(starts) > 1:
             description["views"] = [self._interval(start) for start in starts]
         return Sample(tuple(self._window(waveform, start) for start in starts), description)
+
+    def read(self, payload: bytes) -> Recording:
+        """The whole recording, its mean removed. Raises PayloadError."""
+        recording = read_recording(payload, self.sample_rate, self.max_seconds)
+        self._check_not_too_short(len(recording.waveform))
+        return replace(recording, waveform=recording.waveform - recording.waveform.mean())
 
     def blank(self) -> Array:
         return np.zeros(self.window_samples, np.float32)

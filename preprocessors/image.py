@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from preprocessors.base import Array, Preprocessor, Sample
-from preprocessors.orientation import UPRIGHT, orientation, swaps_sides, upright
-from preprocessors.raster import READERS, decoder_faults, open_image, stored_rgb, to_rgb
+from preprocessors.pictures.orientation import UPRIGHT, orientation, swaps_sides, upright
+from preprocessors.pictures.raster import READERS, decoder_faults, open_image, stored_rgb, to_rgb
 
 if TYPE_CHECKING:
     from torch import Tensor

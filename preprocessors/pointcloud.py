@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessors.base import Array, Preprocessor, Sample, UndecodableInput
-from preprocessors.cloud import Cloud, damaged
-from preprocessors.cloud_reader import read_cloud
-from preprocessors.open3d_reader import read_with_open3d
-from preprocessors.surface import sample_surface
-from preprocessors.thinning import SAMPLERS, Sampling
+from preprocessors.clouds.cloud import Cloud, damaged
+from preprocessors.clouds.cloud_reader import read_cloud
+from preprocessors.clouds.open3d_reader import read_with_open3d
+from preprocessors.clouds.surface import sample_surface
+from preprocessors.clouds.thinning import SAMPLERS, Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from preprocessors.base import Array, Preprocessor, Sample
-from preprocessors.bilinear import Raster, resized_part
-from preprocessors.clip import Clip, clip_frames
 from preprocessors.container import file_format
-from preprocessors.decord_reader import DecordReader
-from preprocessors.frame_index import FrameIndex
+from preprocessors.films.bilinear import Raster, resized_part
+from preprocessors.films.clip import Clip, clip_frames
+from preprocessors.films.decord_reader import DecordReader
+from preprocessors.films.frame_index import FrameIndex
+from preprocessors.films.video_reader import VideoReader
 from preprocessors.image import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessor
-from preprocessors.video_reader import VideoReader
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from models.checkpoint import CheckpointError, Structure
 from models.heads.base import InvalidOption
-from preprocessors.base import PayloadError
+from preprocessors.base import PayloadError, Sample, UnsupportedFormat
 from service.console import err, models_table, out, show_classification, show_conversion
 from service.flags import with_settings
 from service.pipeline import Pipeline, load_pipelines
@@ -56,36 +56,53 @@ def models(checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS]) -> None:  # noqa: 
 def predict(
     files: Annotated[list[Path], typer.Argument(help="Files to classify", exists=True, dir_okay=False)],
     checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS],  # noqa: B006 (typer reads it)
-    task: Annotated[str, typer.Option(help=f"One of: {', '.join(TASKS)}")] = "classify/image",
+    task: Annotated[
+        str | None, typer.Option(help=f"One of: {', '.join(TASKS)}; by default the first that can read the file")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Name of the model; by default the task's first")] = None,
     top_k: Annotated[int, typer.Option(help="Labels to show, 0 for all")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs")] = False,
 ) -> None:
     """Classify files here and now, without a server.
 
-    Example: unireplknet predict photo.jpg --top-k 3
+    Example: unireplknet predict photo.jpg word.wav --top-k 3
     """
     with reported_errors():
-        pipeline = choose(load(checkpoints), task, model)
-        options = pipeline.head.option_type(top_k=top_k)
-        pipeline.head.check(options)
-    failures = [not predict_file(pipeline, file, options, as_json) for file in files]
+        pipelines = choose(load(checkpoints), task, model)
+        failures = [not predict_file(pipelines, file, top_k, as_json) for file in files]
     raise typer.Exit(1 if any(failures) else 0)
 
 
-def predict_file(pipeline: Pipeline, file: Path, options: Any, as_json: bool) -> bool:
+def predict_file(pipelines: list[Pipeline], file: Path, top_k: int, as_json: bool) -> bool:
     """Show the answer for one file; False where the file cannot be used."""
     try:
-        sample = pipeline.preprocessor.decode(file.read_bytes(), pipeline.preprocessor.option_type())
+        pipeline, sample = read_file(pipelines, file.read_bytes())
     except PayloadError as error:
         err.print(f"[red]{escape(str(file))}[/]: {escape(str(error))}")
         return False
+    options = pipeline.head.option_type(top_k=top_k)
+    pipeline.head.check(options)
     answer = pipeline.head.interpret(pipeline.run(sample.views), options)
     if as_json:
-        out.out(orjson.dumps({"file": str(file), **asdict(answer)}).decode())
+        out.out(orjson.dumps({"file": str(file), "model": pipeline.name, **known(asdict(answer))}).decode())
     else:
         show_classification(str(file), answer)
     return True
+
+
+def known(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if value is not None}
+
+
+def read_file(pipelines: list[Pipeline], payload: bytes) -> tuple[Pipeline, Sample]:
+    """The first pipeline that can read the bytes. Raises PayloadError: of the first that knew the format, if any."""
+    refusals: list[PayloadError] = []
+    for pipeline in pipelines:
+        try:
+            return pipeline, pipeline.preprocessor.decode(payload, pipeline.preprocessor.option_type())
+        except PayloadError as error:
+            refusals.append(error)
+    raise next((error for error in refusals if not isinstance(error, UnsupportedFormat)), refusals[-1])
 
 
 @app.command()
@@ -130,13 +147,14 @@ def load(checkpoints: list[Path]) -> dict[str, Pipeline]:
         return load_pipelines(Settings(checkpoints=tuple(checkpoints)))
 
 
-def choose(pipelines: dict[str, Pipeline], task: str, model: str | None) -> Pipeline:
-    """The named model of a task, or its first; raises CheckpointError naming those there are."""
-    candidates = [p for p in pipelines.values() if p.path == task and model in (None, p.name)]
-    if not candidates:
+def choose(pipelines: dict[str, Pipeline], task: str | None, model: str | None) -> list[Pipeline]:
+    """The named model, or the first of the task, or of every task; raises CheckpointError naming those there are."""
+    fitting = [p for p in pipelines.values() if task in (None, p.path) and model in (None, p.name)]
+    if not fitting:
         known = ", ".join(f"{p.name} ({p.path})" for p in pipelines.values())
-        raise CheckpointError(f"no model {model or 'at all'} for the task {task}; there is: {known}")
-    return candidates[0]
+        raise CheckpointError(f"no model {model or 'at all'} for the task {task or 'of any kind'}; there is: {known}")
+    first = {p.path: p for p in reversed(fitting)}
+    return [first[path] for path in TASKS if path in first]
 
 
 @contextmanager

@@ -44,5 +44,4 @@ class Settings(BaseSettings):
 
     def decoder(self, modality: str) -> str | None:
         """The library that was chosen to decode a modality."""
-        pairs = (pair.split("=") for pair in self.decoders.split(",") if pair)
-        return {name: library for name, library in pairs}.get(modality)
+        return dict(pair.split("=") for pair in self.decoders.split(",") if pair).get(modality)

@@ -30,7 +30,7 @@ class Task:
 
 TASKS: dict[str, Task] = {
     "classify/image": Task(ImagePreprocessor, ClassificationHead),
-    "classify/audio": Task(AudioPreprocessor, ClassificationHead),
     "classify/video": Task(VideoPreprocessor, ClassificationHead),
+    "classify/audio": Task(AudioPreprocessor, ClassificationHead),
     "classify/pointcloud": Task(PointCloudPreprocessor, ClassificationHead, ThreeViewProjection),
 }

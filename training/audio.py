@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from preprocessors.audio import PRESETS, AudioPreprocessor
-from preprocessors.recording import read_recording
 from training.data import Splits
 from training.fit import Material
 from training.recipe import Recipe
@@ -44,7 +43,7 @@ class AudioSubject(Subject):
         from training.augment import BatchAugment
 
         plain = self.preprocessor()
-        heard = [usable(e, lambda b: read(b, plain)) for e in splits.train]
+        heard = [usable(e, lambda b: plain.read(b).waveform) for e in splits.train]
         preprocessor = plain if self.preset else measured(plain, heard)
         change = WaveformChange(self.speed, self.shift, self.gain, self.noise)
 
@@ -71,13 +70,6 @@ class AudioSubject(Subject):
         return AudioPreprocessor(
             sample_rate=self.sample_rate, n_mels=self.mels, hop_length_ms=self.hop_ms, layout=self.layout, **chosen
         )
-
-
-def read(payload: bytes, preprocessor: AudioPreprocessor) -> Waveform:
-    """The whole recording at the preprocessor's rate, its mean removed. Raises PayloadError."""
-    preprocessor.decode(payload, preprocessor.option_type())  # refuses what could not be served
-    waveform = read_recording(payload, preprocessor.sample_rate, preprocessor.max_seconds).waveform
-    return waveform - waveform.mean()
 
 
 def measured(preprocessor: AudioPreprocessor, heard: Sequence[Waveform]) -> AudioPreprocessor:

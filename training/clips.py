@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from preprocessors.base import Array
-from preprocessors.clip import clip_frames
+from preprocessors.films.clip import clip_frames
 from preprocessors.video import DECODERS, VideoPreprocessor
 from training.pictures import random_crop_box
 

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -36,6 +36,12 @@ class ImageSubject(Subject):
     flip: bool = setting(True, "Mirror every second picture")
     trivial_augment: bool = setting(True, "One random change of colour or geometry per picture")
     erasing: float = setting(0.1, "Share of pictures with an erased rectangle")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Size and crop of what is served do not change training: a finished run can be judged with others."""
+        settings = {**vars(self), "train_size": self.train_size or self.size}
+        return {name: value for name, value in settings.items() if name not in ("size", "crop")}
 
     def material(self, splits: Splits, recipe: Recipe) -> Material:
         from training.augment import BatchAugment, picture_augment

@@ -48,8 +48,8 @@ class Job:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a resumed run must not change; stored in the model card."""
-        return {**asdict(self.recipe), **vars(self.subject)}
+        """What a resumed run must not change."""
+        return {**asdict(self.recipe), **self.subject.settings}
 
 
 def train(job: Job, progress: Progress) -> Path:
@@ -150,7 +150,8 @@ def model_card(job: Job, run: Run, splits: Splits, scores: Mapping[str, Score]) 
         split=f"{', '.join(f'{count} {name}' for name, count in counts.items())} ({splits.origin})",
         metrics={f"{name}_accuracy": round(score.accuracy, 4) for name, score in scores.items()},
         training={
-            **job.settings,
+            **asdict(job.recipe),
+            **vars(job.subject),
             "epochs_trained": len(run.history),
             "initial": job.initial.name if job.initial else None,
         },

@@ -1,6 +1,6 @@
 """What is particular to teaching one modality; the loop, the recipe and the report are the same for all."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -24,6 +24,11 @@ class Subject:
     @property
     def maps(self) -> int:
         return 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the trained weights; a run is resumed only with the same."""
+        return dict(vars(self))
 
     def material(self, splits: Splits, recipe: Recipe) -> Material:
         """Read the training split. Raises DatasetError for a file that cannot be used."""

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from preprocessors.clip import centred_clip, clip_frames, dense_clips
+from preprocessors.films.clip import centred_clip, clip_frames, dense_clips
 from tests.conftest import SharedPath
 
 

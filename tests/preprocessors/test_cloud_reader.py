@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from preprocessors.base import UndecodableInput, UnsupportedFormat
-from preprocessors.cloud import Cloud
-from preprocessors.cloud_reader import FORMATS, read_cloud, reader_faults
+from preprocessors.clouds.cloud import Cloud
+from preprocessors.clouds.cloud_reader import FORMATS, read_cloud, reader_faults
 from preprocessors.pointcloud import PointCloudOptions, PointCloudPreprocessor
 from tests.clouds import (
     CUBE,

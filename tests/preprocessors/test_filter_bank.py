@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import preprocessors.filter_bank
-from preprocessors.filter_bank import FilterBank, own_filter_bank, torchaudio_filter_bank
+import preprocessors.sounds.filter_bank
+from preprocessors.sounds.filter_bank import FilterBank, own_filter_bank, torchaudio_filter_bank
 from tests.conftest import SharedPath
 from tests.oracle import Case, symmetric
 from tests.recordings import stored, tone
@@ -45,7 +45,7 @@ def unloaded() -> Iterator[None]:
 def _unload() -> None:
     for name in loaded():
         del sys.modules[name]
-    preprocessors.filter_bank._implementation.cache_clear()
+    preprocessors.sounds.filter_bank._implementation.cache_clear()
 
 
 def without_extension() -> ModuleType:
@@ -129,8 +129,8 @@ def test_less_than_a_frame_or_more_than_a_channel_is_refused(shape: tuple[int, .
 
 def test_what_is_kept_from_inference_serves_training() -> None:
     bank = kaldi(n_mels=37)
-    preprocessors.filter_bank._mel_filters.cache_clear()
-    preprocessors.filter_bank._hann_window.cache_clear()
+    preprocessors.sounds.filter_bank._mel_filters.cache_clear()
+    preprocessors.sounds.filter_bank._hann_window.cache_clear()
     with torch.inference_mode():
         bank(torch.zeros(16_000))
     x = waveform("gradient", 16_000).requires_grad_()
@@ -140,7 +140,7 @@ def test_what_is_kept_from_inference_serves_training() -> None:
 
 @pytest.mark.usefixtures("torchaudio")
 def test_torchaudio_does_the_work_where_it_can_be_imported() -> None:
-    assert preprocessors.filter_bank._implementation() is torchaudio_filter_bank
+    assert preprocessors.sounds.filter_bank._implementation() is torchaudio_filter_bank
     x = waveform("route", 16_000)
     assert torch.equal(kaldi()(x), own_filter_bank(kaldi(), x))
 
@@ -155,7 +155,7 @@ def test_a_torchaudio_that_cannot_be_imported_leaves_no_trace(
     (broken / "__init__.py").write_text(f"from torchaudio import compliance\nraise {fault}\n")
     (broken / "compliance" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    assert preprocessors.filter_bank._implementation() is own_filter_bank
+    assert preprocessors.sounds.filter_bank._implementation() is own_filter_bank
     assert not loaded()
     assert kaldi()(torch.zeros(16_000)).shape == (98, 128)
 

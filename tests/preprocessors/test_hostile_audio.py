@@ -12,7 +12,7 @@ import soundfile
 
 from preprocessors.audio import AudioOptions, AudioPreprocessor
 from preprocessors.base import PayloadError, TooLarge, UndecodableInput
-from preprocessors.sound_file import sound_file_faults
+from preprocessors.sounds.sound_file import sound_file_faults
 from tests.conftest import SharedPath
 from tests.hostile import damaged, peak_growth
 from tests.recordings import ENCODERS, chirp, sound_file

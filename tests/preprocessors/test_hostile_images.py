@@ -3,12 +3,10 @@
 import io
 import random
 import struct
-import subprocess
-import sys
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,8 @@ from PIL import Image, UnidentifiedImageError
 
 from preprocessors.base import PayloadError, TooLarge, UndecodableInput, UnsupportedFormat
 from preprocessors.image import ImageOptions, ImagePreprocessor, decoder_faults
+from tests.hostile import damaged, peak_growth
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PREPROCESSOR = ImagePreprocessor(size=32)
 
 
@@ -86,14 +84,6 @@ def outcome(payload: bytes, exact: bool = True) -> str:
     assert sample.array.shape == (32, 32, 3)
     assert sample.array.dtype == np.uint8
     return "ok"
-
-
-def damaged(payload: bytes, rng: random.Random) -> bytes:
-    data = bytearray(payload if rng.random() < 0.7 else payload[: rng.randrange(1, len(payload))])
-    reach = min(len(data), rng.choice([64, 400, len(data)]))
-    for _ in range(rng.randrange(1, 8)):
-        data[rng.randrange(reach)] ^= 1 << rng.randrange(8)
-    return bytes(data)
 
 
 def corpus(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -170,41 +160,12 @@ def test_the_pixel_limit_is_inclusive(kind: str) -> None:
     [png_with(b"zTXt", b"a\0\0" + BOMB), png_with(b"iCCP", b"a\0\0" + BOMB), png_with(b"iTXt", b"a\0\1\0\0\0" + BOMB)],
     ids=["zTXt", "iCCP", "iTXt"],
 )
-def test_compressed_text_is_not_inflated(payload: bytes, peak_growth: Callable[[Iterable[bytes]], int]) -> None:
-    assert peak_growth([payload]) < 30 << 20
+def test_compressed_text_is_not_inflated(payload: bytes, tmp_path: Path) -> None:
+    assert peak_growth(ImagePreprocessor(), [payload], tmp_path) < 30 << 20
 
 
-def test_refusing_huge_pictures_takes_no_memory(peak_growth: Callable[[Iterable[bytes]], int]) -> None:
-    assert peak_growth(payload for payload, _ in HUGE.values()) < 20 << 20
-
-
-@pytest.fixture
-def peak_growth(tmp_path: Path) -> Callable[[Iterable[bytes]], int]:
-    """Bytes that decoding these payloads adds to the peak of a fresh process."""
-    script = """
-import resource, sys
-from pathlib import Path
-from preprocessors.base import PayloadError
-from preprocessors.image import ImageOptions, ImagePreprocessor
-payloads = [Path(name).read_bytes() for name in sys.argv[1:]]
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for payload in payloads:
-    try:
-        ImagePreprocessor().decode(payload, ImageOptions())
-    except PayloadError:
-        pass
-sys.stdout.write(str(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)))
-"""
-
-    def measure(payloads: Iterable[bytes]) -> int:
-        names = []
-        for number, payload in enumerate(payloads):
-            names.append(str(tmp_path / str(number)))
-            Path(names[-1]).write_bytes(payload)
-        command = [sys.executable, "-c", script, *names]
-        return int(subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, timeout=100).stdout)
-
-    return measure
+def test_refusing_huge_pictures_takes_no_memory(tmp_path: Path) -> None:
+    assert peak_growth(ImagePreprocessor(), [payload for payload, _ in HUGE.values()], tmp_path) < 20 << 20
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from PIL import Image
 
 import preprocessors.image
 from preprocessors.image import ImageOptions, ImagePreprocessor
-from preprocessors.raster import stored_rgb
+from preprocessors.pictures.raster import stored_rgb
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from preprocessors.base import TooLarge
 from preprocessors.image import ImageOptions, ImagePreprocessor
-from preprocessors.jpeg import MAX_SCANS, check_structure
+from preprocessors.pictures.jpeg import MAX_SCANS, check_structure
 
 SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
 

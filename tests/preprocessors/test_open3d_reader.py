@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from preprocessors import open3d_reader
 from preprocessors.base import UndecodableInput
-from preprocessors.cloud_reader import read_cloud
-from preprocessors.open3d_reader import read_with_open3d
+from preprocessors.clouds import open3d_reader
+from preprocessors.clouds.cloud_reader import read_cloud
+from preprocessors.clouds.open3d_reader import read_with_open3d
 from preprocessors.pointcloud import PointCloudOptions, PointCloudPreprocessor
 from tests.clouds import (
     CUBE,

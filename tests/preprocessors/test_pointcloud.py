@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 import preprocessors.pointcloud
 from preprocessors.base import UndecodableInput
-from preprocessors.cloud_reader import read_cloud
+from preprocessors.clouds.cloud_reader import read_cloud
+from preprocessors.clouds.thinning import Sampling
 from preprocessors.pointcloud import Decoder, PointCloudOptions, PointCloudPreprocessor
-from preprocessors.thinning import Sampling
 from tests.clouds import CUBE, cloud, npy, npz, off, ply
 
 REPOSITORY = Path(__file__).resolve().parents[2]

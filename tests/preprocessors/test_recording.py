@@ -7,7 +7,7 @@ import pytest
 import soxr
 
 from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
-from preprocessors.recording import Recording, read_recording
+from preprocessors.sounds.recording import Recording, read_recording
 from tests.recordings import ENCODERS, FORMATS, LOSSLESS, LOSSY, Samples, chirp, sound_file, sound_track, tone
 
 

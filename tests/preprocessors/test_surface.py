@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from preprocessors.surface import sample_surface
+from preprocessors.clouds.surface import sample_surface
 from tests.clouds import CUBE, TRIANGLES
 
 FACES = np.array(TRIANGLES)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from preprocessors import thinning
-from preprocessors.thinning import SAMPLERS, Sampling, farthest, random
+from preprocessors.clouds import thinning
+from preprocessors.clouds.thinning import SAMPLERS, Sampling, farthest, random
 from tests.clouds import Values, cloud
 
 

@@ -14,12 +14,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from preprocessors import decord_reader
 from preprocessors.base import UnsupportedFormat
-from preprocessors.bilinear import resized_part
-from preprocessors.clip import centred_clip, dense_clips
+from preprocessors.films import decord_reader
+from preprocessors.films.bilinear import resized_part
+from preprocessors.films.clip import centred_clip, dense_clips
+from preprocessors.films.video_reader import VideoReader
 from preprocessors.video import DECODERS, VideoOptions, VideoPreprocessor
-from preprocessors.video_reader import VideoReader
 from tests.conftest import SharedPath
 from tests.films import ENCODINGS, film, scenery, turned
 

@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from preprocessors import video_reader
 from preprocessors.base import TooLarge, UndecodableInput
 from preprocessors.container import file_format
-from preprocessors.decord_reader import TRUSTED, DecordReader
-from preprocessors.video_reader import VideoReader
+from preprocessors.films import video_reader
+from preprocessors.films.decord_reader import TRUSTED, DecordReader
+from preprocessors.films.video_reader import VideoReader
 from tests.conftest import SharedPath
 from tests.films import ENCODINGS, TURNS, film, number_in, scenery, turned
 

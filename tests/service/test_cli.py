@@ -18,6 +18,7 @@ from service.cli import app
 from tests.authors import published_weights
 from tests.conftest import LABELS
 from tests.service.conftest import encoded, picture
+from tests.tiny import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("serve", "predict", "models", "convert", "train")
@@ -71,6 +72,17 @@ def test_predict_goes_on_after_a_file_it_cannot_read_and_says_so(photo: Path, ti
     assert status == 1
     assert "broken.png" in output
     assert "photo.png" in output
+
+
+def test_predict_finds_the_model_that_can_read_a_file(tiny_checkpoints: tuple[Path, ...], tmp_path: Path) -> None:
+    files = {task: tmp_path / task.rpartition("/")[2] for task in TINY}
+    for task, path in files.items():
+        path.write_bytes(TINY[task].payload(0))
+    places = [part for checkpoint in tiny_checkpoints for part in ("-c", checkpoint)]
+    status, output = run("predict", *files.values(), *places, "--json")
+    assert status == 0
+    models = [json.loads(line)["model"] for line in output.splitlines() if line.startswith("{")]
+    assert models == ["tiny", "tiny-audio", "tiny-video", "tiny-pointcloud"]
 
 
 def test_predict_names_the_models_there_are(photo: Path, tiny_checkpoint: Path) -> None:

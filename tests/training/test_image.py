@@ -86,6 +86,15 @@ def test_a_run_is_not_resumed_with_another_recipe(job: Job) -> None:
         train(replace(job, recipe=replace(job.recipe, weight_decay=0.1)), Watcher())
 
 
+def test_a_finished_run_is_judged_at_another_size_without_training(job: Job) -> None:
+    trained = replace(job, subject=ImageSubject(size=SIZE, train_size=SIZE))
+    before = weights(train(trained, Watcher()))
+    other = replace(job, subject=ImageSubject(size=SIZE + 8, crop=1.0, train_size=SIZE))
+    again = train(other, Watcher(last_epoch=-1))
+    assert Checkpoint.load(again).preprocessor["size"] == SIZE + 8
+    assert all(torch.equal(before[key], value) for key, value in weights(again).items())
+
+
 def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     flags = f"--size {SIZE} --depths 1,1,1,1 --width 8 --epochs 12 --batch-size 16 --lr 0.006 --warmup-epochs 1"

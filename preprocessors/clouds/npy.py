@@ -12,8 +12,8 @@ from typing import IO, Any
 import numpy as np
 
 from preprocessors.base import Array
-from preprocessors.cloud import Cloud, check_inflated, check_points, damaged
-from preprocessors.number_lines import MAX_COLUMNS
+from preprocessors.clouds.cloud import Cloud, check_inflated, check_points, damaged
+from preprocessors.clouds.number_lines import MAX_COLUMNS
 
 POINTS = ("points", "xyz", "arr_0")  # arr_0 is what np.savez calls an array that it was given without a name
 MAX_ARRAYS = 64

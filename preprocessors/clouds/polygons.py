@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessors.base import Array
-from preprocessors.cloud import check_faces, damaged
+from preprocessors.clouds.cloud import check_faces, damaged
 
 Integers = NDArray[np.int64]
 

@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from preprocessors.container import open_container
-from preprocessors.frame_index import FrameIndex, check_pixels, packets_of, video_stream
+from preprocessors.films.frame_index import FrameIndex, check_pixels, packets_of, video_stream
 
 CORRUPT_PACKETS = 100  # that are passed over before the file is given up
 

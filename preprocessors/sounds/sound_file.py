@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
-from preprocessors.sound import BLOCK_FRAMES, Block, Sound
+from preprocessors.sounds.sound import BLOCK_FRAMES, Block, Sound
 
 # libsndfile opens two dozen formats by their first bytes; these are the ones that people upload
 FORMATS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "FLAC": "flac", "MP3": "mp3", "OGG": "ogg"}

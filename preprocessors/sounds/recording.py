@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
 from preprocessors.container import container_format
-from preprocessors.sound import Block, Sound
-from preprocessors.sound_file import open_sound_file
-from preprocessors.sound_track import FORMATS as TRACK_FORMATS
-from preprocessors.sound_track import open_sound_track
+from preprocessors.sounds.sound import Block, Sound
+from preprocessors.sounds.sound_file import open_sound_file
+from preprocessors.sounds.sound_track import FORMATS as TRACK_FORMATS
+from preprocessors.sounds.sound_track import open_sound_track
 
 FORMATS = ("wav", "flac", "mp3", "ogg", *TRACK_FORMATS.values())
 # WAV in either byte order and its 64-bit form, FLAC, Ogg, and MP3: a tag before it, or the sync word of layer 2 or 3

@@ -2,9 +2,9 @@
 
 import re
 
-from preprocessors.cloud import Cloud, check_faces, check_points, damaged
-from preprocessors.number_lines import NumberLines
-from preprocessors.polygons import Integers, checked, fan, whole
+from preprocessors.clouds.cloud import Cloud, check_faces, check_points, damaged
+from preprocessors.clouds.number_lines import NumberLines
+from preprocessors.clouds.polygons import Integers, checked, fan, whole
 
 # Some files of ModelNet have no blank between the keyword and the counts
 COUNTS = re.compile(rb"[^O]{0,9}OFF(?:\s|#[^\n]*\n)*+(\d{1,18})[ \t]+(\d{1,18})(?:[ \t]+\d+)?(?=\s|\Z)")

@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessors.polygons import Integers
+from preprocessors.clouds.polygons import Integers
 
 MOST_CANDIDATES = 65_536
 

@@ -11,7 +11,7 @@ from av.stream import Stream
 
 from preprocessors.base import UndecodableInput
 from preprocessors.container import AUDIO_DECODERS, best_stream, open_container
-from preprocessors.sound import BLOCK_FRAMES, Block, Sound
+from preprocessors.sounds.sound import BLOCK_FRAMES, Block, Sound
 
 FORMATS = {"mov": "mp4", "matroska": "matroska", "aac": "aac"}  # by FFmpeg's names of the demuxers
 MAX_PIXELS = 1  # no picture is wanted

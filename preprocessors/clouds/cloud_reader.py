@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
-from preprocessors.cloud import Cloud, damaged
-from preprocessors.npy import read_npy, read_npz
-from preprocessors.obj import KEYWORD, read_obj
-from preprocessors.off import read_off
-from preprocessors.pcd import read_pcd
-from preprocessors.ply import read_ply
-from preprocessors.point_table import is_csv, is_pts, is_xyz, read_pts, read_table
-from preprocessors.stl import is_stl, read_stl
+from preprocessors.clouds.cloud import Cloud, damaged
+from preprocessors.clouds.npy import read_npy, read_npz
+from preprocessors.clouds.obj import KEYWORD, read_obj
+from preprocessors.clouds.off import read_off
+from preprocessors.clouds.pcd import read_pcd
+from preprocessors.clouds.ply import read_ply
+from preprocessors.clouds.point_table import is_csv, is_pts, is_xyz, read_pts, read_table
+from preprocessors.clouds.stl import is_stl, read_stl
 
 Reader = Callable[[bytes, int], Cloud]  # from the payload and the most points that may be read
 

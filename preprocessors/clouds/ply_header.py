@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preprocessors.cloud import damaged
+from preprocessors.clouds.cloud import damaged
 
 MAX_HEADER = 65_536
 END = re.compile(rb"\nend_header[ \t]*(?:\r?\n|\Z)")

@@ -10,9 +10,9 @@ from math import prod
 import numpy as np
 
 from preprocessors.base import Array
-from preprocessors.cloud import Cloud, check_end, check_inflated, check_points, check_size, damaged
-from preprocessors.lzf import decompressed
-from preprocessors.number_lines import NumberLines
+from preprocessors.clouds.cloud import Cloud, check_end, check_inflated, check_points, check_size, damaged
+from preprocessors.clouds.lzf import decompressed
+from preprocessors.clouds.number_lines import NumberLines
 
 MAX_HEADER = 65_536
 END = re.compile(rb"(?:\A|\n)[ \t]*DATA[ \t]+(\w+)[ \t]*\r?\n")

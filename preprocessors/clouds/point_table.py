@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessors.cloud import Cloud, check_points, damaged
-from preprocessors.number_lines import NumberLines
+from preprocessors.clouds.cloud import Cloud, check_points, damaged
+from preprocessors.clouds.number_lines import NumberLines
 
 OPENING_BYTES = 65_536  # among which the names of the columns, or the first point, are found
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf)", re.IGNORECASE)

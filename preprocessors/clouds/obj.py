@@ -6,9 +6,9 @@ from itertools import islice
 
 import numpy as np
 
-from preprocessors.cloud import FACES_PER_POINT, Cloud, check_faces, check_points, damaged
-from preprocessors.number_lines import NumberLines
-from preprocessors.polygons import Integers, checked, fan, whole
+from preprocessors.clouds.cloud import FACES_PER_POINT, Cloud, check_faces, check_points, damaged
+from preprocessors.clouds.number_lines import NumberLines
+from preprocessors.clouds.polygons import Integers, checked, fan, whole
 
 KEYWORD = re.compile(rb"(?:\s|#[^\n]*\n)*+(?:v|vt|vn|vp|f|l|p|o|g|s|mtllib|usemtl)[ \t\r\n]")
 VERTEX = re.compile(rb"^[ \t]*v[ \t]+([^\n]*)", re.MULTILINE)

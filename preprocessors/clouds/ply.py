@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessors.base import Array
-from preprocessors.cloud import NO_FACES, Cloud, check_end, check_faces, check_points, check_size, damaged
-from preprocessors.number_lines import NumberLines
-from preprocessors.ply_header import Element, Header, parse_header
-from preprocessors.ply_lists import binary_lists, gathered, text_lists
-from preprocessors.polygons import checked, fan, whole
+from preprocessors.clouds.cloud import NO_FACES, Cloud, check_end, check_faces, check_points, check_size, damaged
+from preprocessors.clouds.number_lines import NumberLines
+from preprocessors.clouds.ply_header import Element, Header, parse_header
+from preprocessors.clouds.ply_lists import binary_lists, gathered, text_lists
+from preprocessors.clouds.polygons import checked, fan, whole
 
 CORNERS = ("vertex_indices", "vertex_index")
 

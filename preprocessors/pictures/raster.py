@@ -13,8 +13,8 @@ import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
-from preprocessors.jpeg import check_structure
-from preprocessors.orientation import orientation, upright
+from preprocessors.pictures.jpeg import check_structure
+from preprocessors.pictures.orientation import orientation, upright
 
 # Pillow can open forty formats; these are the ones that people upload. TIFF is left out: libtiff is a large thing to
 # show to strangers, and prints what it thinks of a file on stderr.

@@ -6,8 +6,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessors.cloud import Cloud, check_points, damaged
-from preprocessors.number_lines import NumberLines
+from preprocessors.clouds.cloud import Cloud, check_points, damaged
+from preprocessors.clouds.number_lines import NumberLines
 
 SOLID = re.compile(rb"\s*solid\s")
 COUNT_AT = 80  # behind a header in which anything may be written

@@ -4,7 +4,7 @@ The stream is a sequence of chunks. A control byte below 32 announces that many 
 holds, in three and five bits, the length and the distance of bytes to repeat from the output.
 """
 
-from preprocessors.cloud import damaged
+from preprocessors.clouds.cloud import damaged
 
 MAX_LITERALS = 32
 LONG = 7  # this length is continued in the next byte

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessors.cloud import check_points, damaged
+from preprocessors.clouds.cloud import check_points, damaged
 
 MAX_COLUMNS = 1_000
 HASH = ord("#")

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessors.base import Array
-from preprocessors.cloud import damaged
-from preprocessors.number_lines import NumberLines
-from preprocessors.ply_header import Element
-from preprocessors.polygons import Integers, whole
+from preprocessors.clouds.cloud import damaged
+from preprocessors.clouds.number_lines import NumberLines
+from preprocessors.clouds.ply_header import Element
+from preprocessors.clouds.polygons import Integers, whole
 
 COUNT_FORMATS = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I"}
 NO_LIST = struct.Struct("")

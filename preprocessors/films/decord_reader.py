@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from preprocessors.base import UndecodableInput
-from preprocessors.bilinear import Raster
-from preprocessors.video_reader import VideoReader
+from preprocessors.films.bilinear import Raster
+from preprocessors.films.video_reader import VideoReader
 
 TRUSTED = frozenset({"mov", "matroska"})  # it hangs on a transport stream, and misses the frames of an AVI
 

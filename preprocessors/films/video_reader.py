@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from preprocessors.base import UndecodableInput, UnsupportedFormat
 from preprocessors.container import container_format, decoder_faults
-from preprocessors.frame_index import Limits, index_frames
-from preprocessors.frame_stream import FrameStream, decoded_frames
+from preprocessors.films.frame_index import Limits, index_frames
+from preprocessors.films.frame_stream import FrameStream, decoded_frames
 
 DEMUXERS = ("mov", "matroska", "avi", "gif", "mpegts")
 FRAMES_PER_START = 32  # decoding this many takes about as long as opening the file once more

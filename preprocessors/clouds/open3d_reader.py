@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from preprocessors.cloud import Cloud, damaged
-from preprocessors.cloud_reader import read_cloud
+from preprocessors.clouds.cloud import Cloud, damaged
+from preprocessors.clouds.cloud_reader import read_cloud
 
 # OBJ is left out: Open3D goes on to open the material and texture files whose paths it names
 CLOUDS = ("ply", "pcd", "xyz", "pts")

@@ -1,0 +1,1 @@
+"""How videos are read: index, frames, clips, scaling."""

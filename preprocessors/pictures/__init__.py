@@ -1,0 +1,1 @@
+"""How encoded pictures are read: formats, structure, orientation."""
