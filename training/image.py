@@ -26,6 +26,7 @@ class ImageSubject(Subject):
     """
 
     task: ClassVar[str] = "classify/image"
+    norm_eps: ClassVar[float] = 1e-6
     suffixes: ClassVar[tuple[str, ...]] = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
     size: int = setting(224, "Side of the square the served model sees")

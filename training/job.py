@@ -91,7 +91,8 @@ def network(job: Job) -> BackboneConfig:
 
 
 def head_options(job: Job, labels: tuple[str, ...]) -> dict[str, Any]:
-    return {"num_features": job.backbone.dims[-1] * job.subject.maps, "labels": labels}
+    width = job.backbone.dims[-1] * job.subject.maps
+    return {"num_features": width, "labels": labels, "norm_eps": job.subject.norm_eps}
 
 
 def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.Tensor]:

@@ -12,13 +12,15 @@ from training.recipe import Recipe
 class Subject:
     """Subclasses are frozen dataclasses whose fields become flags of `unireplknet train`.
 
-    suffixes: of the files that are read. in_chans: channels of the map that the backbone sees. maps: how many of them
+    suffixes: of the files that are read. in_chans: channels of the map that the backbone sees. norm_eps: of the head's norm, as in
+    the authors' heads. maps: how many of them
     one input becomes.
     """
 
     task: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     in_chans: ClassVar[int] = 3
+    norm_eps: ClassVar[float] = 1e-5
     embedding_type: ClassVar[type[nn.Module] | None] = None
 
     @property

@@ -147,7 +147,7 @@ def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def run_example(photo: Path, address: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "examples/classify_image.py", str(photo), address]
+    command = [sys.executable, "examples/classify.py", "image", str(photo), address]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 

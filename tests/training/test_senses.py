@@ -19,7 +19,7 @@ from service.settings import Settings
 from tests.clouds import ply
 
 COMMON = (
-    "--depths 1,1,1,1 --width 8 --epochs 10 --batch-size 16 --lr 0.006 --warmup-epochs 1 --ema-decay 0.9 "
+    "--depths 1,1,1,1 --width 8 --epochs 8 --batch-size 8 --lr 0.006 --warmup-epochs 1 --ema-decay 0.9 "
     "--layer-scale 0.1 --mix-probability 0 --device cpu --threads 1"
 )
 
@@ -50,7 +50,7 @@ def film(label: int, rng: Generator) -> bytes:
 
 def blob(label: int, rng: Generator) -> bytes:
     """A ball or a rod."""
-    return ply(rng.normal(size=(150, 3)) * ((1, 1, 1) if label else (1, 0.15, 0.15)))
+    return ply(rng.normal(size=(150, 3)) * ((1, 1, 1) if label else (1, 0.1, 0.1)))
 
 
 SENSES: dict[str, tuple[Callable[[int, Generator], bytes], str, str]] = {
@@ -59,7 +59,7 @@ SENSES: dict[str, tuple[Callable[[int, Generator], bytes], str, str]] = {
     "pointcloud": (
         blob,
         "ply",
-        "--points 64 --size 32 --view-width 8 --fusion-width 16 --heads 2 --neighbors 8 --stretch 0.1",
+        "--points 64 --size 24 --view-width 8 --fusion-width 16 --heads 2 --neighbors 8 --stretch 0.1",
     ),
 }
 
@@ -68,7 +68,7 @@ SENSES: dict[str, tuple[Callable[[int, Generator], bytes], str, str]] = {
 def test_a_trained_model_is_served_as_it_was_tested(sense: str, tmp_path: Path) -> None:
     make, suffix, flags = SENSES[sense]
     rng = np.random.default_rng(0)
-    for split, count in (("train", 24), ("validation", 6), ("test", 8)):
+    for split, count in (("train", 16), ("validation", 4), ("test", 8)):
         for label, name in enumerate(("one", "other")):
             folder = tmp_path / "data" / split / name
             folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Classify a picture with a running server: python examples/classify_image.py photo.jpg [http://127.0.0.1:8000]"""
+"""Classify a file with a running server: python examples/classify.py image photo.jpg [http://127.0.0.1:8000]"""
 
 import json
 import sys
@@ -6,8 +6,10 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-photo, address, *_ = [*sys.argv[1:], "http://127.0.0.1:8000"]
-request = Request(f"{address}/classify/image?top_k=3", Path(photo).read_bytes(), {"Content-Type": "image/jpeg"})
+modality, file, address, *_ = [*sys.argv[1:], "http://127.0.0.1:8000"]
+request = Request(
+    f"{address}/classify/{modality}?top_k=3", Path(file).read_bytes(), {"Content-Type": "application/octet-stream"}
+)
 try:
     with urlopen(request, timeout=30) as response:
         for item in json.load(response)["predictions"]:
