@@ -66,9 +66,12 @@ def train(job: Job, progress: Progress) -> Path:
     state = job.out / "state.pt"
     if state.exists():
         run.resume(state)
-    validation = EvaluationSamples(splits.validation, preprocessor)
-    fit(run, material, validation, state, progress, job.stop_after)
-    judged = {"validation": validation, "test": EvaluationSamples(splits.test, preprocessor)}
+    # All files are read before anything is learned: one that cannot be used shall not be found hours later
+    judged = {
+        "validation": EvaluationSamples(splits.validation, preprocessor),
+        "test": EvaluationSamples(splits.test, preprocessor),
+    }
+    fit(run, material, judged["validation"], state, progress, job.stop_after)
     scores = {name: evaluate(run.best_model, data, preprocessor.transform, run.device) for name, data in judged.items()}
     write_report(job.out, run.history, scores, splits, job.settings)
     return write_checkpoints(job, material, run, splits, scores)

@@ -93,13 +93,15 @@ def test_a_trained_model_is_served_as_it_was_tested(sense: str, tmp_path: Path) 
     assert sense in card.description
 
 
-def test_a_file_that_cannot_be_used_ends_training_with_its_name(tmp_path: Path) -> None:
-    for label in ("a", "b"):
-        for i in range(4):
-            path = tmp_path / "data" / label / f"{i}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(tone(0, np.random.default_rng(i)))
-    (tmp_path / "data" / "a" / "2.wav").write_bytes(b"no sound")
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_file_that_cannot_be_used_ends_training_with_its_name_before_it_starts(tmp_path: Path, split: str) -> None:
+    for folder in ("train", "validation", "test"):
+        for label in ("a", "b"):
+            path = tmp_path / "data" / folder / label / "2.wav"
+            path.parent.mkdir(parents=True)
+            broken = (folder, label) == (split, "b")
+            path.write_bytes(b"no sound" if broken else tone(0, np.random.default_rng(0)))
     result = CliRunner().invoke(app, ["train", "audio", str(tmp_path / "data"), "--out", str(tmp_path / "run")])
     assert result.exit_code == 1
-    assert "2.wav cannot be used" in " ".join(result.output.split())
+    assert f"{split}/b/2.wav cannot be used" in result.output.replace("\n", "")
+    assert not (tmp_path / "run" / "state.pt").exists()
