@@ -15,15 +15,29 @@ HERE = Path(__file__).parent
 Floats = NDArray[np.float64]
 
 
-def rain(seconds: float = 5.0, rate: int = 22_050) -> Floats:
-    """Drops as short bursts of noise, thousands of them, over a hiss."""
+def six(rate: int = 8000) -> Floats:
+    """The word "six", put together from its sounds: a hiss, a vowel, a stop, a hiss."""
     rng = np.random.default_rng(0)
+    silence, stop = np.zeros(round(0.05 * rate)), hiss(rng, 0.02, rate, 1800.0)
+    return np.concatenate([hiss(rng, 0.13, rate), vowel(0.11, rate), silence, stop, hiss(rng, 0.16, rate)])
+
+
+def hiss(rng: np.random.Generator, seconds: float, rate: int, lowest: float = 2600.0) -> Floats:
+    """Noise above a frequency, swelling and fading, as an s."""
     count = round(seconds * rate)
-    sound = 0.02 * rng.normal(size=count)
-    decay = np.exp(-np.arange(300) / 40)
-    for start in rng.integers(0, count - 300, 9000):
-        sound[start : start + 300] += rng.exponential(0.05) * decay * rng.normal(size=300)
-    return sound / np.abs(sound).max()
+    spectrum = np.fft.rfft(rng.normal(size=count))
+    spectrum[np.fft.rfftfreq(count, 1 / rate) < lowest] = 0
+    return 0.12 * np.fft.irfft(spectrum, count) * np.sin(np.linspace(0.3, np.pi - 0.3, count))
+
+
+def vowel(seconds: float, rate: int, pitch: float = 125.0) -> Floats:
+    """Harmonics of a voice, loudest near the three resonances of a short i."""
+    time = np.arange(round(seconds * rate)) / rate
+    sound = np.zeros_like(time)
+    for number in range(1, int(rate / 2 / pitch)):
+        level = sum(np.exp(-(((number * pitch - f) / w) ** 2)) for f, w in ((390, 90), (1990, 150), (2550, 200)))
+        sound += level * np.sin(2 * np.pi * number * pitch * time)
+    return 0.25 * sound * np.sin(np.linspace(0.2, np.pi - 0.2, len(time)))
 
 
 def pan_right(path: Path, frames: int = 24, side: int = 192, step: float = 6.0) -> None:
@@ -59,6 +73,6 @@ def write_ply(path: Path, points: Floats) -> None:
 
 
 if __name__ == "__main__":
-    soundfile.write(HERE / "rain.flac", rain(), 22_050)
+    soundfile.write(HERE / "six.wav", six(), 8000)
     pan_right(HERE / "pan-right.mp4")
     write_ply(HERE / "walker.ply", walker())

@@ -12,9 +12,8 @@ from training.recipe import Recipe
 class Subject:
     """Subclasses are frozen dataclasses whose fields become flags of `unireplknet train`.
 
-    suffixes: of the files that are read. in_chans: channels of the map that the backbone sees. norm_eps: of the head's norm, as in
-    the authors' heads. maps: how many of them
-    one input becomes.
+    suffixes: of the files that are read. in_chans: channels of the map that the backbone sees. norm_eps: of the head's
+    norm, as in the authors' heads. maps: how many maps one input becomes.
     """
 
     task: ClassVar[str]

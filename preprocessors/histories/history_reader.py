@@ -1,0 +1,100 @@
+"""Bytes that nobody vouches for -> a History: which format they are of, what the request adds, and what is refused."""
+
+import csv
+import re
+import struct
+import tokenize
+import zipfile
+import zlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
+from preprocessors.histories.agreement import agreed_variable, checked
+from preprocessors.histories.arrow_file import open_csv, open_parquet
+from preprocessors.histories.fields import record_of
+from preprocessors.histories.history import History
+from preprocessors.histories.json_body import read_json
+from preprocessors.histories.number_array import number_array, saved_array, saved_arrays
+from preprocessors.histories.record import Record
+from preprocessors.histories.refusal import damaged
+from preprocessors.histories.table import read_table
+from preprocessors.histories.terms import Terms
+from preprocessors.histories.weather_options import WeatherOptions
+
+Reader = Callable[[bytes, Terms], Record]
+
+
+@dataclass(frozen=True)
+class Format:
+    recognises: Callable[[bytes], object]
+    read: Reader
+
+
+FORMATS: dict[str, Format] = {
+    "npy": Format(
+        re.compile(rb"\x93NUMPY").match, lambda payload, terms: Record(number_array(saved_array(payload, terms)))
+    ),
+    "npz": Format(
+        re.compile(rb"PK\x03\x04").match, lambda payload, terms: record_of(saved_arrays(payload, terms), terms)
+    ),
+    "parquet": Format(re.compile(rb"PAR1").match, lambda payload, terms: read_table(open_parquet(payload), terms)),
+    "json": Format(re.compile(rb"\s*+(?:[{\[]|(?:null|true|false|-?\d+)\s*\Z)").match, read_json),
+    "csv": Format(
+        re.compile(rb"[^\0\n]*[,;\t][^\0\n]*\n").match, lambda payload, terms: read_table(open_csv(payload), terms)
+    ),
+}
+# What numpy, zipfile and pyarrow raise on broken files. Not simply Exception: our own mistakes shall be seen.
+FAULTS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    EOFError,
+    OSError,
+    SyntaxError,
+    RuntimeError,
+    struct.error,
+    csv.Error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_history(
+    payload: bytes, options: WeatherOptions | None = None, terms: Terms | None = None
+) -> tuple[str, History]:
+    """The name of the format, and what the payload holds. Raises PayloadError alone."""
+    options, terms = options or WeatherOptions(), terms or Terms()
+    terms = replace(terms, variable=agreed_variable(options.variable, terms.variable))
+    payload = payload.removeprefix(BOM_UTF8)
+    name = history_format(payload)
+    with reader_faults():
+        return name, checked(FORMATS[name].read(payload, terms), options, terms)
+
+
+def history_format(payload: bytes) -> str:
+    if not payload.strip():
+        raise UndecodableInput("undecodable_input", "the payload is empty: send the history of some weather stations")
+    if payload.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise damaged("it is text in UTF-16", "save it as UTF-8")
+    for name, known in FORMATS.items():
+        if known.recognises(payload):
+            return name
+    detail = f"no weather history starts with the bytes {payload[:8]!r}: send one of {', '.join(FORMATS)}"
+    raise UnsupportedFormat("unsupported_media_type", detail)
+
+
+@contextmanager
+def reader_faults() -> Iterator[None]:
+    """Turn whatever a reader raises into a PayloadError."""
+    try:
+        yield
+    except MemoryError as error:
+        detail = "reading this weather history takes more memory than is allowed: send fewer hours or stations"
+        raise TooLarge("too_much_memory", detail) from error
+    except FAULTS as error:
+        raise damaged(str(error) or type(error).__name__, "export it again") from error
