@@ -62,9 +62,8 @@ class Predictor:
     def __call__(self, batch: Tensor) -> list[Row]:
         """batch: collated samples on the CPU, (N, ...) -> N rows of float32 tensors on the CPU."""
         x = self.transform(batch.to(self.device, non_blocking=True))
-        x = x.to(dtype=self.precision.dtype)
-        if x.ndim == 4:
-            x = x.contiguous(memory_format=self.memory_format)
+        if x.ndim == 4:  # a map; what else there is, such as coordinates, must not be rounded before it is embedded
+            x = x.to(dtype=self.precision.dtype).contiguous(memory_format=self.memory_format)
         outputs = {name: value.float().cpu() for name, value in self.model(x).items()}
         for name, value in outputs.items():
             if not value.isfinite().all():

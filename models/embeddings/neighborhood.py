@@ -24,7 +24,8 @@ class NeighborhoodFeatures(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, points: Tensor) -> Tensor:
-        edges = self.edges(self.point(points), nearest(points[..., :3], self.neighbors))
+        features = self.point(points.to(self.point.weight.dtype))
+        edges = self.edges(features, nearest(points[..., :3], self.neighbors))
         edges = F.leaky_relu(self.norm(edges.permute(0, 3, 1, 2)), SLOPE)
         return self.out(edges.amax(dim=3).transpose(1, 2))
 

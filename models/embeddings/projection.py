@@ -35,7 +35,8 @@ class ThreeViewProjection(nn.Module):
     angles: Euler angles of each view, radians. attributes: values per point beyond its coordinates, which only its
     feature sees. rotation: (theta, phi) by which the cloud is turned before it is seen, as the authors evaluate; its
     features see it unturned. The widths default to the authors'. Sums run in a fixed order on every device, so the
-    same cloud gives the same image.
+    same cloud gives the same image. Points come in float32 whatever the weights are: a cell is a matter of small
+    differences.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class ThreeViewProjection(nn.Module):
     def turned(self, xyz: Tensor) -> Tensor:
         """(B, N, 3) -> (B * views, N, 3), as each view sees the cloud."""
         rotations = xyz.new_tensor(self.rotations)
-        return (xyz.unsqueeze(1) @ rotations.transpose(1, 2)).flatten(0, 1)
+        with torch.autocast(xyz.device.type, enabled=False):
+            return (xyz.unsqueeze(1) @ rotations.transpose(1, 2)).flatten(0, 1)
 
     def rasterize(self, turned: Tensor, features: Tensor) -> Tensor:
         """(B * views, N, 3) and (B, N, C) -> (B * views, C, size, size): sums of the features seen in each cell."""
@@ -79,8 +81,8 @@ class ThreeViewProjection(nn.Module):
         batch = torch.arange(images, device=cells.device).unsqueeze(1)
         cells = (cells + batch * self.size**2).flatten()
         sources = (batch // self.views * count + torch.arange(count, device=cells.device)).flatten()
-        sums = sum_by_cell(features.flatten(0, 1), sources, cells, images * self.size**2)
-        grid = sums.view(images, self.size, self.size, -1).permute(0, 3, 1, 2)
+        sums = sum_by_cell(features.float().flatten(0, 1), sources, cells, images * self.size**2)
+        grid = sums.to(features.dtype).view(images, self.size, self.size, -1).permute(0, 3, 1, 2)
         return F.avg_pool2d(grid, 3, stride=1, padding=1, divisor_override=1)  # each point covers 3 x 3 cells
 
 

@@ -163,6 +163,17 @@ def test_a_gpu_gives_the_same_bits_every_time_and_the_processors_numbers() -> No
     assert torch.allclose(images.cpu(), expected, atol=1e-2)
 
 
+def test_in_half_precision_points_stay_in_their_cells() -> None:
+    projection, points = tiny(), cloud(200, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert projection.turned(points).dtype == torch.float32
+    with torch.inference_mode():
+        expected = projection(points)
+        found = projection.to(torch.bfloat16)(points)
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - expected).abs().max() < 0.05 * expected.abs().max()
+
+
 def test_attributes_are_seen_by_the_features_alone() -> None:
     projection, points = tiny(attributes=1), cloud(40, 1, attributes=1)
     other = points.clone()

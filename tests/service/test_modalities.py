@@ -10,6 +10,7 @@ import torch
 from fastapi.testclient import TestClient
 
 from models.checkpoint import Checkpoint
+from models.predictor import Precision
 from service.pipeline import load_pipeline
 from service.settings import Settings
 from service.tasks import TASKS
@@ -66,6 +67,15 @@ def test_neighbours_in_a_batch_do_not_change_an_answer(checkpoints: dict[str, Pa
         batched = torch.stack([row["logits"] for row in rows])
         assert torch.equal(batched.argmax(1), alone.argmax(1))
         assert (batched - alone).abs().max() <= 1e-5 * alone.abs().max()
+
+
+@EVERY_TASK
+def test_half_precision_gives_nearly_the_same_scores(checkpoints: dict[str, Path], task: str) -> None:
+    exact = load_pipeline(checkpoints[task], Settings(device="cpu"))
+    rounded = load_pipeline(checkpoints[task], Settings(device="cpu", precision=Precision.BFLOAT16))
+    views = [exact.preprocessor.decode(TINY[task].payload(s), exact.preprocessor.option_type()).array for s in range(8)]
+    expected, found = (torch.stack([row["logits"] for row in p.run(views)]) for p in (exact, rounded))
+    assert (found - expected).abs().max() < 0.1 * expected.abs().max()
 
 
 @EVERY_TASK
