@@ -50,7 +50,7 @@ def pan_right(path: Path, frames: int = 24, side: int = 192, step: float = 6.0) 
         for number in range(frames):
             left = 20 + step * number
             view = scene.resize((side, side), Image.Resampling.BICUBIC, box=(left, 100, left + 440, 540))
-            container.mux(stream.encode(av.VideoFrame.from_image(view)))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(view), format="rgb24")))
         container.mux(stream.encode(None))
 
 
