@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,18 +40,22 @@ def _values(key: str, shape: tuple[int, ...], small: bool) -> Array:
         return 0.1 * symmetric(key, shape)
     if leaf in ("gamma", "beta"):
         return 0.5 * symmetric(key, shape) if len(shape) == 4 else 0.2 + 0.2 * uniform(key, shape)
-    if len(shape) == 1:
+    if leaf == "affine_bias":
+        return 0.1 * symmetric(key, shape)
+    if len(shape) == 1 or leaf in ("weight_g", "affine_weight"):
         return 0.5 + uniform(key, shape)
     return symmetric(key, shape) / np.sqrt(np.prod(shape[1:]))
 
 
-def make_input(name: str, shape: tuple[int, int, int, int]) -> Array:
-    """Fine noise on a coarse 8 x 8 pattern."""
+def make_input(name: str, shape: tuple[int, ...]) -> Array:
+    """Noise; on maps (N, C, H, W) half of it, on a coarse 8 x 8 pattern."""
+    fine = symmetric(f"input/{name}", shape)
+    if len(shape) != 4:
+        return fine.astype(np.float32)
     n, channels, height, width = shape
     coarse = symmetric(f"input/{name}/coarse", (n, channels, 8, 8))
     rows, columns = np.arange(height) * 8 // height, np.arange(width) * 8 // width
-    fine = 0.5 * symmetric(f"input/{name}", shape)
-    return (fine + coarse[:, :, rows][:, :, :, columns]).astype(np.float32)
+    return (0.5 * fine + coarse[:, :, rows][:, :, :, columns]).astype(np.float32)
 
 
 def checksum(array: Array) -> list[float]:
@@ -81,6 +86,11 @@ class Case:
         values = make_input(about["name"], tuple(about["shape"]))
         assert checksum(values)[0] == about["checksum"][0], "the input was not filled as recorded"
         return torch.from_numpy(values) * about.get("scale", 1.0)
+
+    def noise(self, name: str, shape: Sequence[int], scale: float = 1.0) -> Tensor:
+        """The input `name` of a case that has several, plain noise of any rank times `scale`."""
+        values = symmetric(f"input/{self.about['case']}/{name}", tuple(shape)).astype(np.float32)
+        return torch.from_numpy(values) * scale
 
     def weights(self, keys: str = "keys") -> dict[str, Tensor]:
         """The state dict under the authors' names; `deploy_keys` fills the deploy structure directly."""
