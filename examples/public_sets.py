@@ -1,11 +1,14 @@
-"""Lay public data sets out as the class folders that `unireplknet train` reads.
+"""Lay public data sets out as the folders that `unireplknet train` reads.
 
     python examples/public_sets.py fsdd SOURCE OUT
     python examples/public_sets.py radhar SOURCE OUT
     python examples/public_sets.py modelnet10 SOURCE OUT
+    python examples/public_sets.py stations SOURCE OUT
 
 fsdd: the Free Spoken Digit Dataset, its wav files in any folders or zip files. radhar: RadHAR's recordings packed as
-train.npz and test.npz. modelnet10: ModelNet10, 1,024 points of each surface packed the same way.
+train.npz and test.npz. modelnet10: ModelNet10, 1,024 points of each surface packed the same way. stations: weather
+stations packed as train*.npz and test*.npz with temperature and wind in tenths, such as INMET's of Brazil; OUT receives
+a folder for each.
 """
 
 import re
@@ -21,6 +24,8 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 FSDD_TEST = 5  # the set's own split: the first five recordings of every speaker and digit
 WINDOW, STRIDE = 60, 10  # radar frames, of which there are thirty a second
 UNITS_PER_METRE = 512
+WEATHER = {"temperature": ("temperature_dC", "degC_x10"), "wind": ("wind_speed_dms", "m/s_x10")}
+UNMEASURED = -32768
 EVERY = 10  # of the training recordings, one is for validation: windows of one recording overlap
 
 Points = NDArray[np.float32]
@@ -82,12 +87,33 @@ def modelnet10(source: Path, out: Path) -> None:
             np.save(path, points.astype(np.float32) / 127)
 
 
+def stations(source: Path, out: Path) -> None:
+    """Hours x stations, NaN where nothing was measured."""
+    for path in sorted(source.glob("*.npz")):
+        pack = np.load(path)
+        for variable, (array, units) in WEATHER.items():
+            target = out / variable / f"{path.stem.partition('_')[0]}.npz"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            tenths = pack[array].T
+            np.savez_compressed(
+                target,
+                series=np.where(tenths == UNMEASURED, np.nan, tenths).astype(np.float32),
+                variable=variable,
+                units=units,
+                start_time=str(pack["start"]).replace(" ", "T"),
+                stations=pack["station"],
+                latitude=pack["lat"].astype(np.float64),
+                longitude=pack["lon"].astype(np.float64),
+                elevation=pack["elevation_m"].astype(np.float64),
+            )
+
+
 def write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
 
-SETS = {"fsdd": fsdd, "radhar": radhar, "modelnet10": modelnet10}
+SETS = {"fsdd": fsdd, "radhar": radhar, "modelnet10": modelnet10, "stations": stations}
 
 if __name__ == "__main__":
     SETS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+WRONG_MODEL = "wrong_model"  # the code of an input that another model of the same task may be made for
+
+
 @dataclass(eq=False)
 class PayloadError(Exception):
     """A payload that is refused. `code` is stable, for programs; `detail` names the value, the limit and the remedy."""
@@ -52,10 +55,14 @@ class Sample:
 
     Each view (a window of a recording, a clip of a video) passes the model by itself; most inputs have one. Where there
     are several, `description["views"]` says of each what it is, in the same order.
+
+    context: what the answer needs of the input beside the views, where the preprocessor and the head of a task agree on
+    something, such as units; it travels past the model.
     """
 
     views: tuple[Array, ...]
     description: dict[str, Any] = field(default_factory=dict)
+    context: Any = None
 
     @property
     def array(self) -> Array:

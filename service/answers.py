@@ -62,10 +62,15 @@ class EmbeddingAnswer(Provenance):
     usage: Usage
 
 
+# How fields that are no plain JSON types are documented
+SCHEMA_TYPES: dict[Any, Any] = {NDArray[np.float32]: list[list[float]]}
+
+
 def answer_schemas(name: str, result_type: type) -> tuple[type[BaseModel], type[BaseModel]]:
     """Schemas of the answer to one input, and of the answer to several."""
     outcome: dict[str, Any] = {
-        f.name: (f.type, ... if f.default is MISSING else f.default) for f in fields(result_type)
+        f.name: (SCHEMA_TYPES.get(f.type, f.type), ... if f.default is MISSING else f.default)
+        for f in fields(result_type)
     }
     item = create_model(f"{name}Result", __base__=Evidence, **outcome)
     single = create_model(f"{name}Answer", __base__=(Provenance, item))
@@ -85,7 +90,7 @@ def provenance(request_id: str, pipeline: Pipeline) -> dict[str, Any]:
 
 def item_answer(result: Any, perceived: Perceived, total_ms: float) -> dict[str, Any]:
     timing = {"decode": perceived.decode_ms, "queue": perceived.queue_ms, "forward": perceived.forward_ms}
-    # orjson writes the dataclasses inside, and faster than asdict would copy them
+    # orjson writes the dataclasses and arrays inside, and faster than asdict would copy them
     outcome = {name: value for name, value in vars(result).items() if value is not None}
     return {
         **outcome,

@@ -16,6 +16,7 @@ from service.openapi import ProblemDetails
 from service.routes import task_router
 from service.runtime import Announce, Runtime
 from service.settings import Settings
+from service.timeseries import timeseries_router
 
 DESCRIPTION = "One large-kernel ConvNet, UniRepLKNet, behind one request grammar. Errors are application/problem+json."
 
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None, announce: Announce | None = Non
     app.state.runtime = runtime
     errors.install(app)
     app.include_router(task_router(runtime))
+    app.include_router(timeseries_router(runtime))
     app.include_router(catalogue_router(runtime))
     app.include_router(health_router(runtime))
     app.add_middleware(BodyLimit, limit=runtime.settings.max_body_bytes)

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.markup import escape
 
 from models.checkpoint import CheckpointError, Structure
-from models.heads.base import InvalidOption
+from models.heads.base import Head, InvalidOption
 from preprocessors.base import PayloadError, Sample, UnsupportedFormat
-from service.console import err, models_table, out, show_classification, show_conversion
+from service.console import err, models_table, out, show_answer, show_conversion, show_table
 from service.flags import with_settings
+from service.formats import to_json
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import EMBEDDED_CHECKPOINTS, Settings
 from service.tasks import TASKS
@@ -54,7 +54,7 @@ def models(checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS]) -> None:  # noqa: 
 
 @app.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Files to classify", exists=True, dir_okay=False)],
+    files: Annotated[list[Path], typer.Argument(help="Files to classify or forecast", exists=True, dir_okay=False)],
     checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS],  # noqa: B006 (typer reads it)
     task: Annotated[
         str | None, typer.Option(help=f"One of: {', '.join(TASKS)}; by default the first that can read the file")
@@ -63,9 +63,9 @@ def predict(
     top_k: Annotated[int, typer.Option(help="Labels to show, 0 for all")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs")] = False,
 ) -> None:
-    """Classify files here and now, without a server.
+    """Classify or forecast files here and now, without a server.
 
-    Example: unireplknet predict photo.jpg word.wav --top-k 3
+    Example: unireplknet predict photo.jpg word.wav stations.csv --top-k 3
     """
     with reported_errors():
         pipelines = choose(load(checkpoints), task, model)
@@ -80,14 +80,20 @@ def predict_file(pipelines: list[Pipeline], file: Path, top_k: int, as_json: boo
     except PayloadError as error:
         err.print(f"[red]{escape(str(file))}[/]: {escape(str(error))}")
         return False
-    options = pipeline.head.option_type(top_k=top_k)
+    options = head_options(pipeline.head, top_k=top_k)
     pipeline.head.check(options)
-    answer = pipeline.head.interpret(pipeline.run(sample.views), options)
+    answer = pipeline.head.interpret(pipeline.run(sample.views), options, sample.context)
     if as_json:
-        out.out(orjson.dumps({"file": str(file), "model": pipeline.name, **known(asdict(answer))}).decode())
+        out.out(to_json({"file": str(file), "model": pipeline.name, **known(asdict(answer))}).decode())
     else:
-        show_classification(str(file), answer)
+        show_answer(str(file), answer)
     return True
+
+
+def head_options(head: Head, **given: Any) -> Any:
+    """Those of the given options that this head knows."""
+    names = {option.name for option in fields(head.option_type)}
+    return head.option_type(**{name: value for name, value in given.items() if name in names})
 
 
 def known(answer: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +109,30 @@ def read_file(pipelines: list[Pipeline], payload: bytes) -> tuple[Pipeline, Samp
         except PayloadError as error:
             refusals.append(error)
     raise next((error for error in refusals if not isinstance(error, UnsupportedFormat)), refusals[-1])
+
+
+@app.command()
+def backtest(
+    checkpoint: Annotated[Path, typer.Argument(help="A weather model", exists=True, dir_okay=False)],
+    data: Annotated[Path, typer.Argument(help="A history of weather stations, months long", exists=True)],
+    stride: Annotated[int, typer.Option(help="Hours from forecast to forecast", min=1)] = 24,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="All lead times, for programs")] = False,
+) -> None:
+    """Judge a weather model on past weather, beside the forecasts that cost nothing.
+
+    Example: unireplknet backtest checkpoints/brazil-wind.safetensors wind/test.npz
+    """
+    from training.backtest import COLUMNS, table
+    from training.backtest import backtest as run
+    from training.data import DatasetError
+
+    with reported_errors(DatasetError):
+        score = run(checkpoint, data, stride, device=device)
+    if as_json:
+        out.out(to_json(score.details).decode())
+    else:
+        show_table(checkpoint.stem, COLUMNS, table(score), f"{score.count:,} values")
 
 
 @app.command()

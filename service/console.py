@@ -1,7 +1,7 @@
 """What the command line shows people: tables of models, answers and conversions."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,10 +10,13 @@ from rich.table import Table
 
 from models.checkpoint import ModelCard
 from models.heads.classification import Classification
+from models.heads.forecast import Forecast
 from service.pipeline import Pipeline
 
 if TYPE_CHECKING:  # it brings the hub's client, which serving does not need
     from models.conversion import ConversionReport
+
+HOURS_APART = 3  # columns of a forecast
 
 out = Console()
 err = Console(stderr=True)
@@ -39,10 +42,36 @@ def show_serving(url: str, pipelines: Sequence[Pipeline]) -> None:
     err.print(Panel(f"{url}/docs  try it in the browser\n{url}/models  what is served\n{example}", title="Ready"))
 
 
-def show_classification(name: str, answer: Classification) -> None:
-    table = Table("score", "label", "class", title=escape(name), title_justify="left")
+def show_answer(name: str, answer: Any) -> None:
+    table = ANSWERS[type(answer)](answer)
+    table.title, table.title_justify = escape(name), "left"
+    out.print(table)
+
+
+def classification_table(answer: Classification) -> Table:
+    table = Table("score", "label", "class")
     for item in answer.predictions:
         table.add_row(f"{item.score:.4f}", item.label, str(item.class_id))
+    return table
+
+
+def forecast_table(answer: Forecast) -> Table:
+    """A row per station; every third hour."""
+    hours = range(0, answer.horizon, HOURS_APART)
+    table = Table(f"{answer.variables[0]}, {answer.units}", *(f"+{hour} h" for hour in hours))
+    for index, station in enumerate(answer.stations):
+        table.add_row(escape(station), *(f"{answer.forecast[hour, index]:.1f}" for hour in hours))
+    table.caption = f"+0 h is {answer.start_time}"
+    return table
+
+
+ANSWERS: dict[type, Callable[[Any], Table]] = {Classification: classification_table, Forecast: forecast_table}
+
+
+def show_table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str) -> None:
+    table = Table(*columns, title=escape(title), caption=caption)
+    for row in rows:
+        table.add_row(*row)
     out.print(table)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 PROBLEM_TYPE = "application/problem+json"
+JSON = "application/json"
 
 
 class ProblemDetails(BaseModel):
@@ -56,5 +57,7 @@ def request_body(media_types: tuple[str, ...], form_options: dict[str, Any]) -> 
         "required": ["inputs"],
     }
     raw = {media_type: {"schema": file} for media_type in (*media_types, "application/octet-stream")}
-    content = {"multipart/form-data": {"schema": multipart}, **raw, "application/json": {"schema": json_body}}
+    if JSON in media_types:  # the file itself is JSON
+        json_body = {"type": "object", "description": "The input itself, by its fields"}
+    content = {"multipart/form-data": {"schema": multipart}, **raw, JSON: {"schema": json_body}}
     return {"required": True, "content": content}

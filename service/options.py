@@ -12,13 +12,6 @@ from service.errors import Problem
 OptionsT = TypeVar("OptionsT")
 
 
-class AnswerFormat(StrEnum):
-    """The whole answer, or the bare list of labels and scores that Hugging Face clients expect."""
-
-    FULL = "full"
-    HF = "hf"
-
-
 class VectorEncoding(StrEnum):
     """An embedding as JSON numbers, or as base64 of little-endian float32."""
 
@@ -29,13 +22,6 @@ class VectorEncoding(StrEnum):
 @dataclass(frozen=True)
 class ModelOptions:
     model: str | None = field(default=None, metadata={"description": "Which model answers; see GET /models"})
-
-
-@dataclass(frozen=True)
-class AnswerOptions:
-    format: AnswerFormat = field(
-        default=AnswerFormat.FULL, metadata={"description": "full, or hf: a bare list of label and score"}
-    )
 
 
 @dataclass(frozen=True)

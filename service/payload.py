@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,14 @@ class Payload:
     is_list: bool = False
 
 
-async def read_payload(request: Request, max_items: int) -> Payload:
-    """Raises Problem: 400 for a body that does not follow the grammar, 413 for too many files."""
+async def read_payload(request: Request, max_items: int, media_types: Container[str] = ()) -> Payload:
+    """Raises Problem: 400 for a body that does not follow the grammar, 413 for too many files.
+
+    media_types: those of the files themselves. Where JSON is among them, a JSON body is a file, and holds none.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    payload = await READERS.get(media_type, _read_raw)(request)
+    reader = _read_raw if media_type in media_types else READERS.get(media_type, _read_raw)
+    payload = await reader(request)
     if not payload.files:
         raise malformed("no file in the request: send one as multipart part 'file', as the body, or base64 in 'inputs'")
     if len(payload.files) > max_items:

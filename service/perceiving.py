@@ -8,12 +8,13 @@ from typing import Any
 
 from fastapi import Request
 
-from preprocessors.base import PayloadError, UnsupportedFormat
-from service.errors import payload_problem
+from preprocessors.base import WRONG_MODEL, PayloadError, UnsupportedFormat
+from service.errors import Problem, payload_problem
 from service.options import ModelOptions, Options, ParsedOptions
 from service.payload import Payload, read_payload
 from service.pipeline import Pipeline
 from service.runtime import Perceived, Runtime
+from service.tasks import TASKS
 
 Check = Callable[[Pipeline, ParsedOptions], None]
 
@@ -48,18 +49,44 @@ async def perceive(runtime: Runtime, request: Request, path: str, options: Optio
     """The inputs of a request to `path`; one that fails, named by its place, fails the request."""
     started = time.perf_counter()
     runtime.check_ready()
-    payload = await read_payload(request, runtime.settings.max_items)
+    payload = await read_payload(request, runtime.settings.max_items, TASKS[path].preprocessor.media_types)
     parsed = options.parse({**request.query_params, **payload.options})
-    pipeline = runtime.pipeline(path, parsed.of(ModelOptions).model)
-    check(pipeline, parsed)
+    return await perceive_payload(runtime, path, payload, parsed, check, started)
+
+
+async def perceive_payload(
+    runtime: Runtime, path: str, payload: Payload, parsed: ParsedOptions, check: Check, started: float
+) -> Perception:
+    """By the model that was named, or by the first of the task's that the inputs are meant for."""
+    name = parsed.of(ModelOptions).model
+    candidates = [runtime.pipeline(path, name)]
+    if name is None:
+        candidates += [other for other in runtime.pipelines.values() if other.path == path and other not in candidates]
+    refusal: Problem | None = None
+    for pipeline in candidates:
+        check(pipeline, parsed)
+        try:
+            perceived = await _perceive_all(runtime, pipeline, payload, parsed)
+        except Problem as problem:
+            if problem.code != WRONG_MODEL:
+                raise
+            refusal = refusal or problem
+        else:
+            return Perception(pipeline, parsed, perceived, payload.is_list, started)
+    assert refusal is not None
+    raise refusal
+
+
+async def _perceive_all(
+    runtime: Runtime, pipeline: Pipeline, payload: Payload, parsed: ParsedOptions
+) -> list[Perceived]:
     decoding: Any = parsed.of(pipeline.preprocessor.option_type)
     tasks = [asyncio.create_task(runtime.perceive(pipeline, file, decoding)) for file in payload.files]
     try:
-        perceived = [await _at_place(task, place, payload, pipeline) for place, task in enumerate(tasks)]
+        return [await _at_place(task, place, payload, pipeline) for place, task in enumerate(tasks)]
     finally:
         for task in tasks:
             task.cancel()
-    return Perception(pipeline, parsed, perceived, payload.is_list, started)
 
 
 async def _at_place(task: asyncio.Task[Perceived], place: int, payload: Payload, pipeline: Pipeline) -> Perceived:

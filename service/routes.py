@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request, Response
 
 from service.answers import (
@@ -16,8 +15,9 @@ from service.answers import (
     npy_bytes,
     provenance,
 )
+from service.formats import JSON, chosen_format, format_options, rendered, to_json
 from service.openapi import problem_responses, request_body
-from service.options import AnswerFormat, AnswerOptions, EmbeddingOptions, ModelOptions, Options, ParsedOptions
+from service.options import EmbeddingOptions, ModelOptions, Options, ParsedOptions
 from service.perceiving import Perception, perceive
 from service.pipeline import Pipeline
 from service.runtime import Runtime
@@ -39,7 +39,8 @@ def task_router(runtime: Runtime) -> APIRouter:
 def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task) -> None:
     name = path.title().replace("/", "")
     option_type = task.head.option_type
-    options = Options(f"{name}Options", ModelOptions, option_type, task.preprocessor.option_type, AnswerOptions)
+    format_type = format_options(task.head.result_type)
+    options = Options(f"{name}Options", ModelOptions, option_type, task.preprocessor.option_type, format_type)
     single, several = answer_schemas(name, task.head.result_type)
 
     def check(pipeline: Pipeline, parsed: ParsedOptions) -> None:
@@ -47,17 +48,23 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
 
     async def answer(request: Request) -> Response:
         seen = await perceive(runtime, request, path, options, check)
-        head_options: Any = seen.options.of(option_type)
-        results = [seen.pipeline.head.interpret(item.rows, head_options) for item in seen.perceived]
-        if seen.options.of(AnswerOptions).format is AnswerFormat.HF:
-            bare = [result.as_hf() for result in results]
-            return _json(bare if seen.is_list else bare[0], seen)
+        results = interpreted(seen, option_type)
+        wanted: Any = seen.options.of(format_type)
+        form = chosen_format(task.head.result_type, wanted.format, request.headers.get("accept", ""))
+        if form is not None:
+            return rendered(form, results, seen)
         pairs = zip(results, seen.perceived, strict=True)
         items = [item_answer(result, item, seen.total_ms) for result, item in pairs]
         about = provenance(request.scope["request_id"], seen.pipeline)
         return _json({**about, "results": items} if seen.is_list else {**about, **items[0]}, seen)
 
     _add(router, f"/{path}", answer, task, options, single | several)
+
+
+def interpreted(seen: Perception, option_type: type) -> list[Any]:
+    """What the head makes of every input."""
+    options: Any = seen.options.of(option_type)
+    return [seen.pipeline.head.interpret(item.rows, options, item.sample.context) for item in seen.perceived]
 
 
 def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: Task) -> None:
@@ -77,7 +84,7 @@ def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: T
 
 
 def _json(body: Any, seen: Perception) -> Response:
-    return Response(orjson.dumps(body), headers=seen.timing_headers(), media_type="application/json")
+    return Response(to_json(body), headers=seen.timing_headers(), media_type=JSON)
 
 
 def _add(router: APIRouter, path: str, endpoint: Endpoint, task: Task, options: Options, answer: Any) -> None:

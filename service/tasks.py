@@ -6,13 +6,16 @@ from typing import Any
 from torch import nn
 
 from models.embeddings.projection import ThreeViewProjection
+from models.embeddings.station_maps import StationMaps
 from models.heads.base import Head
 from models.heads.classification import ClassificationHead
+from models.heads.forecast import ForecastHead
 from preprocessors.audio import AudioPreprocessor
 from preprocessors.base import Preprocessor
 from preprocessors.image import ImagePreprocessor
 from preprocessors.pointcloud import PointCloudPreprocessor
 from preprocessors.video import VideoPreprocessor
+from preprocessors.weather import WeatherPreprocessor
 
 
 @dataclass(frozen=True)
@@ -33,4 +36,5 @@ TASKS: dict[str, Task] = {
     "classify/video": Task(VideoPreprocessor, ClassificationHead),
     "classify/audio": Task(AudioPreprocessor, ClassificationHead),
     "classify/pointcloud": Task(PointCloudPreprocessor, ClassificationHead, ThreeViewProjection),
+    "forecast/weather": Task(WeatherPreprocessor, ForecastHead, StationMaps),
 }

@@ -53,7 +53,8 @@ def test_commands_and_flags_in_the_documents_exist() -> None:
     callbacks = [command.callback for command in train_app.registered_commands]
     names = {name for callback in callbacks if callback for name in callback.__annotations__}
     assert len(callbacks) == len(SUBJECTS)
-    flags = {"--lr", "--final-lr", *(f"--{name.replace('_', '-')}" for name in names)}
+    words = [name.replace("_", "-") for name in names]
+    flags = {"--lr", "--final-lr", *(f"--{word}" for word in words), *(f"--no-{word}" for word in words)}
     flags |= {f"--{name.replace('_', '-')}" for name in Settings.model_fields} | {"--structure", "--help"}
     for page in (ROOT / "README.md", ROOT / "docs" / "training.md", ROOT / "checkpoints" / "README.md"):
         for line in page.read_text().splitlines():

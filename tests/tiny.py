@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 import numpy as np
+import orjson
 import soundfile
 import torch
 from PIL import Image
@@ -16,7 +17,10 @@ from torch import nn
 from models.checkpoint import Checkpoint, ModelCard, Structure
 from models.config import BackboneConfig, default_kernel_sizes
 from models.embeddings.projection import ThreeViewProjection
+from models.embeddings.station_maps import StationMaps
+from models.heads.base import Head
 from models.heads.classification import ClassificationHead
+from models.heads.forecast import ForecastHead
 from models.perception import PerceptionModel
 from models.reparam import reparameterize
 from models.unireplknet import UniRepLKNet
@@ -24,6 +28,7 @@ from preprocessors.audio import AudioPreprocessor
 from preprocessors.image import ImagePreprocessor
 from preprocessors.pointcloud import PointCloudPreprocessor
 from preprocessors.video import VideoPreprocessor
+from preprocessors.weather import WeatherPreprocessor
 
 LABELS = ("ant", "bee", "cat", "dog", "eel")
 DEPTHS = (1, 1, 1, 1)
@@ -32,7 +37,9 @@ TINY_BACKBONE = BackboneConfig(DEPTHS, (8, 16, 24, 32), default_kernel_sizes(DEP
 
 @dataclass(frozen=True)
 class Tiny:
-    """payload: a file for it, different for every seed. maps: what the embedding makes of one input."""
+    """payload: a file for it, different for every seed. maps: what the embedding makes of one input. head: constructor
+    arguments beside those that follow. row: the output that is the answer.
+    """
 
     preprocessor: Any
     payload: Callable[[int], bytes]
@@ -40,6 +47,14 @@ class Tiny:
     maps: int = 1
     embedding_type: type[nn.Module] | None = None
     embedding: dict[str, Any] = field(default_factory=dict)
+    head_type: type[Head] = ClassificationHead
+    head: dict[str, Any] = field(default_factory=dict)
+    row: str = "logits"
+
+    def head_options(self, width: int) -> dict[str, Any]:
+        if self.head_type is ClassificationHead:
+            return {"num_features": self.maps * width, "labels": LABELS, "init_scale": 50.0, **self.head}
+        return {"width": width, **self.head}
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (48, 40)) -> Image.Image:
@@ -86,6 +101,20 @@ def cloud(seed: int = 0, count: int = 200) -> bytes:
     return header.encode() + points.astype("<f4").tobytes()
 
 
+def weather(seed: int = 0, stations: int = 5, hours: int = 48, **changes: Any) -> bytes:
+    """JSON of warm days and cold nights; stations anywhere in Brazil."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(hours)[:, None]
+    series = rng.uniform(10, 30, stations) + rng.uniform(2, 8, stations) * np.sin(
+        (time + rng.uniform(0, 24)) * np.pi / 12
+    )
+    latitude, longitude, elevation = rng.uniform((-30, -60, 0), (0, -40, 900), (stations, 3)).T.round(3).tolist()
+    facts = {"variable": "temperature", "units": "degC", "start_time": "2024-01-01T00:00:00Z"}
+    places = {"stations": [f"s{i}" for i in range(stations)], "latitude": latitude, "longitude": longitude}
+    return orjson.dumps({**facts, **places, "elevation": elevation, "series": series.round(2).tolist(), **changes})
+
+
+FORECAST = {"stations": 2, "node_list": [2, 3], "heads": 4, "hidden": 16, "dropout": 0.0, "tree_linear": True}
 TINY: dict[str, Tiny] = {
     "classify/image": Tiny(ImagePreprocessor(size=32), lambda seed: encoded(picture(seed))),
     "classify/audio": Tiny(AudioPreprocessor(sample_rate=8000, n_mels=32, target_frames=32), recording, in_chans=1),
@@ -97,6 +126,16 @@ TINY: dict[str, Tiny] = {
         embedding_type=ThreeViewProjection,
         embedding={"size": 32, "neighbors": 8, "width": 8, "fusion_width": 16, "heads": 2, "head_width": 8},
     ),
+    "forecast/weather": Tiny(
+        WeatherPreprocessor(node=2, branches=(2, 3)),
+        weather,
+        in_chans=1,
+        embedding_type=StationMaps,
+        embedding={"stations": 2, "width": 32, "dropout": 0.0},
+        head_type=ForecastHead,
+        head=FORECAST,
+        row="forecast",
+    ),
 }
 
 
@@ -105,10 +144,11 @@ def save_tiny(task: str, path: Path, name: str) -> Path:
     torch.manual_seed(0)
     tiny = TINY[task]
     config = replace(TINY_BACKBONE, in_chans=tiny.in_chans)
-    head: dict[str, Any] = {"num_features": tiny.maps * config.dims[-1], "labels": LABELS, "init_scale": 50.0}
+    head = tiny.head_options(config.dims[-1])
     embedding = tiny.embedding_type(**tiny.embedding) if tiny.embedding_type else None
-    model = PerceptionModel(UniRepLKNet(config), ClassificationHead(**head), embedding)
-    for key, parameter in (*model.backbone.named_parameters(), *model.embedding.named_parameters()):
+    model = PerceptionModel(UniRepLKNet(config), tiny.head_type(**head), embedding)
+    drawn = [model.backbone, model.embedding, *([model.head] if tiny.head_type is not ClassificationHead else [])]
+    for key, parameter in (pair for part in drawn for pair in part.named_parameters()):
         if parameter.ndim > 1:
             torch.nn.init.kaiming_normal_(parameter)
         elif not key.endswith(("bias", "beta")):

@@ -9,21 +9,22 @@ import torch
 from torch import Tensor
 
 from preprocessors.audio import PRESETS, AudioPreprocessor
+from training.classification import ClassificationSubject
 from training.data import Splits
-from training.fit import Material
+from training.lesson import Material
 from training.recipe import Recipe
 from training.recordings import Waveform, WaveformChange, masked, random_window
 from training.samples import TrainingSamples, usable
 from training.setting import setting
-from training.subject import Subject
 
 
 @dataclass(frozen=True)
-class AudioSubject(Subject):
+class AudioSubject(ClassificationSubject):
     """The statistics by which filter banks are normalised are a preset's, or measured on the training split."""
 
     task: ClassVar[str] = "classify/audio"
-    suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".webm")
+    noun: ClassVar[str] = "audio classifier"
+    suffixes: ClassVar[Sequence[str]] = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".webm")
     in_chans: ClassVar[int] = 1
 
     preset: str | None = setting(None, f"Front end of a published data set: {', '.join(PRESETS)}")
@@ -58,7 +59,7 @@ class AudioSubject(Subject):
         return Material(
             preprocessor=preprocessor,
             training=TrainingSamples(heard, [e.class_id for e in splits.train], recipe.seed, draw),
-            augment=BatchAugment(recipe, len(splits.labels), alter),
+            augment=BatchAugment(self, len(splits.labels), alter),
             normalise=preprocessor.laid_out,
         )
 

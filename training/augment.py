@@ -15,7 +15,7 @@ from kornia.augmentation import (
 from kornia.augmentation.auto import TrivialAugment
 from torch import Tensor
 
-from training.recipe import Recipe
+from training.classification import ClassificationSubject
 
 # (N, C, H, W) maps and (N,) class ids -> mixed maps, and (N, 3): first class, second class, second's share
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -28,11 +28,11 @@ class BatchAugment:
     it, and a batch comes out the same.
     """
 
-    def __init__(self, recipe: Recipe, num_classes: int, alter: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, subject: ClassificationSubject, num_classes: int, alter: Callable[[Tensor], Tensor]) -> None:
         self.alter = alter
-        mixes = ((mixup, recipe.mixup), (cutmix, recipe.cutmix))
+        mixes = ((mixup, subject.mixup), (cutmix, subject.cutmix))
         self.mixes = [mix(strength) for mix, strength in mixes if strength]
-        self.mix_probability = recipe.mix_probability if self.mixes else 0.0
+        self.mix_probability = subject.mix_probability if self.mixes else 0.0
         self.num_classes = num_classes
 
     def __call__(self, samples: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:

@@ -90,17 +90,17 @@ def add_command(modality: str, kind: type[Subject]) -> None:
             with ConsoleProgress(recipe.epochs) as progress:
                 progress.finished(run_job(job, progress))
 
-    where = typer.Argument(help="Folder of class folders, or of train/, validation/ and test/ with them")
+    where = typer.Argument(help=kind.data_help)
     data = inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=where, annotation=Path)
-    flags = [flag for settings in (Place, kind, Network, Recipe) for flag in flags_of(settings)]
-    register(modality, run, [data, *flags])
+    flags = [flag for settings in (Place, kind, Network) for flag in flags_of(settings)]
+    register(modality, kind, run, [data, *flags, *flags_of(Recipe, kind.recipe)])
 
 
-def register(modality: str, run: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
+def register(modality: str, kind: type[Subject], run: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     example = f"unireplknet train {modality} data/ --out runs/first --variant a --epochs 50"
-    help_text = f"Train a classifier of {modality} files; run the same command again to go on after a kill.\n\n"
+    help_text = f"Train: {kind.noun}. Run the same command again to go on after a kill.\n\n"
     train_app.command(modality, help=f"{help_text}Example: {example}")(run)
 
 

@@ -1,33 +1,21 @@
 """The training loop: epochs of augmented batches, each ending in a score and a state from which to go on."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from preprocessors.base import Preprocessor
+from training.lesson import EpochDataset, Lesson
 from training.recipe import Recipe
 from training.run import EpochRecord, Run
-from training.scoring import Transform, channels_last, evaluate
+from training.scoring import channels_last
 
 STEPS_PER_REPORT = 10  # reading a loss waits for the device
 EPOCH_STRIDE = 1_000_003  # keeps the seeds of one run's steps apart from those of the next seed
-
-Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-class EpochDataset(Protocol):
-    """A dataset whose chance is a function of its epoch."""
-
-    epoch: int
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
 
 
 class Progress(Protocol):
@@ -37,28 +25,7 @@ class Progress(Protocol):
     def epoch(self, record: EpochRecord) -> None: ...
 
 
-@dataclass(frozen=True)
-class Material:
-    """What a run learns from. preprocessor: as it will be served. normalise: an augmented batch -> the model's input.
-
-    embedding: constructor arguments of the embedding that goes with the preprocessor.
-    """
-
-    preprocessor: Preprocessor[Any]
-    training: EpochDataset
-    augment: Augment
-    normalise: Transform
-    embedding: dict[str, Any] = field(default_factory=dict)
-
-
-def fit(
-    run: Run,
-    material: Material,
-    validation: Dataset[tuple[Tensor, int]],
-    state: Path,
-    progress: Progress,
-    stop_after: int | None = None,
-) -> None:
+def fit(run: Run, lesson: Lesson, state: Path, progress: Progress, stop_after: int | None = None) -> None:
     """Train until the recipe's last epoch, from where the run stands; the state is saved after every epoch.
 
     stop_after: epochs after which to stop all the same, on the schedule of the whole run.
@@ -66,28 +33,29 @@ def fit(
     last = min(run.recipe.epochs, stop_after or run.recipe.epochs)
     for epoch in range(len(run.history), last):
         started = time.monotonic()
-        train_loss, rate = _train_epoch(run, material, epoch, progress)
-        score = evaluate(run.best_model, validation, material.preprocessor.transform, run.device)
+        train_loss, rate = _train_epoch(run, lesson, epoch, progress)
+        score = lesson.judge(run.best_model, lesson.judged["validation"], run.device)
         seconds = time.monotonic() - started
-        record = EpochRecord(epoch, rate, train_loss, score.loss, score.accuracy, seconds)
+        record = EpochRecord(epoch, rate, train_loss, score.metrics, seconds)
         run.history.append(record)
         run.save(state)
         progress.epoch(record)
 
 
-def _train_epoch(run: Run, material: Material, epoch: int, progress: Progress) -> tuple[float, float]:
+def _train_epoch(run: Run, lesson: Lesson, epoch: int, progress: Progress) -> tuple[float, float]:
     """Mean loss and last learning rate of one pass."""
+    material = lesson.material
     run.model.train()
     steps = max(1, len(material.training) // run.recipe.batch_size)
     losses, rate = [], 0.0
-    for index, (x, classes) in enumerate(_batches(material.training, epoch, run.recipe)):
+    for index, (x, targets) in enumerate(_batches(material.training, epoch, run.recipe)):
         step = epoch * steps + index
         torch.manual_seed(run.recipe.seed * EPOCH_STRIDE + step)  # a resumed run draws what an unbroken one would
         rate = run.recipe.learning_rate_at(step, steps)
         with torch.no_grad():
-            x, targets = material.augment(x.to(run.device), classes.to(run.device))
+            x, targets = material.augment(x.to(run.device), targets.to(run.device))
             x = channels_last(material.normalise(x))
-        losses.append(run.step(x, targets, rate))
+        losses.append(run.step(x, targets, lesson.loss, rate))
         if index % STEPS_PER_REPORT == 0 or index == steps - 1:
             progress.step(epoch, index + 1, steps, losses[-1].item())
     return torch.stack(losses).mean().item(), rate

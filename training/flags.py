@@ -11,14 +11,17 @@ import typer
 SettingsT = TypeVar("SettingsT")
 
 
-def flags_of(kind: type) -> Iterator[inspect.Parameter]:
-    """A keyword parameter, with its typer option, for every field that `setting` made."""
+def flags_of(kind: type, defaults: Any = None) -> Iterator[inspect.Parameter]:
+    """A keyword parameter, with its typer option, for every field that `setting` made.
+
+    defaults: a value of the kind, where its own defaults are not those of the command.
+    """
     types = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if "help" not in field.metadata:
             continue
         names = [field.metadata["flag"]] if field.metadata["flag"] else []
-        option = typer.Option(field.default, *names, help=field.metadata["help"])
+        option = typer.Option(getattr(defaults, field.name, field.default), *names, help=field.metadata["help"])
         yield inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=types[field.name]
         )

@@ -1,33 +1,35 @@
 """Teaching images: random crops of pictures in class folders."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from preprocessors.image import ImagePreprocessor
+from training.classification import ClassificationSubject
 from training.data import Splits
-from training.fit import Material
+from training.lesson import Material
 from training.pictures import KEPT_SCALE, Raster, random_crop, read_picture
 from training.recipe import Recipe
 from training.samples import TrainingSamples, usable
 from training.setting import setting
-from training.subject import Subject
 
 FULL_SIZE_FROM = 0.8  # share of the epochs after which crops have their full size
 SIZE_STEP = 8
 
 
 @dataclass(frozen=True)
-class ImageSubject(Subject):
+class ImageSubject(ClassificationSubject):
     """smallest_crop: least share of the picture's area that a random crop keeps. first_size: side of the first epoch's
     crops, which grow to the full size over most of the run; early epochs cost less so.
     """
 
     task: ClassVar[str] = "classify/image"
+    noun: ClassVar[str] = "image classifier"
     norm_eps: ClassVar[float] = 1e-6
-    suffixes: ClassVar[tuple[str, ...]] = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+    suffixes: ClassVar[Sequence[str]] = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
     size: int = setting(224, "Side of the square the served model sees")
     crop: float = setting(ImagePreprocessor.crop, "Share of the short side that the square keeps")
@@ -59,7 +61,7 @@ class ImageSubject(Subject):
         return Material(
             preprocessor=preprocessor,
             training=TrainingSamples(pictures, [e.class_id for e in splits.train], recipe.seed, draw),
-            augment=BatchAugment(recipe, len(splits.labels), alter),
+            augment=BatchAugment(self, len(splits.labels), alter),
             normalise=preprocessor.normalise,
         )
 

@@ -1,6 +1,5 @@
 """A training job of any modality: read, learn, judge, and leave a checkpoint that the server can load."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,18 +9,15 @@ import torch
 
 from models.checkpoint import Checkpoint, ModelCard, Structure
 from models.config import BackboneConfig
-from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.predictor import resolve_device
 from models.reparam import reparameterize
 from models.unireplknet import UniRepLKNet
-from training.data import Splits, find_splits
-from training.fit import Material, Progress, fit
+from training.fit import Progress, fit
+from training.lesson import Lesson, Score
 from training.recipe import Recipe
 from training.report import write_report
 from training.run import Run
-from training.samples import EvaluationSamples
-from training.scoring import Score, evaluate
 from training.subject import Subject
 
 
@@ -59,43 +55,37 @@ def train(job: Job, progress: Progress) -> Path:
     curve.png and state.pt (to resume from).
     """
     job.out.mkdir(parents=True, exist_ok=True)
-    splits = find_splits(job.data, job.subject.suffixes, job.recipe.seed)
-    material = job.subject.material(splits, job.recipe)
-    preprocessor = material.preprocessor
-    run = Run(initial_model(job, material, splits.labels), job.recipe, resolve_device(job.device), job.settings)
+    # All files are read before anything is learned: one that cannot be used shall not be found hours later
+    lesson = job.subject.lesson(job.data, job.recipe, job.backbone)
+    run = Run(initial_model(job, lesson), job.recipe, resolve_device(job.device), job.settings)
     state = job.out / "state.pt"
     if state.exists():
         run.resume(state)
-    # All files are read before anything is learned: one that cannot be used shall not be found hours later
-    judged = {
-        "validation": EvaluationSamples(splits.validation, preprocessor),
-        "test": EvaluationSamples(splits.test, preprocessor),
-    }
-    fit(run, material, judged["validation"], state, progress, job.stop_after)
-    scores = {name: evaluate(run.best_model, data, preprocessor.transform, run.device) for name, data in judged.items()}
-    write_report(job.out, run.history, scores, splits, job.settings)
-    return write_checkpoints(job, material, run, splits, scores)
+    fit(run, lesson, state, progress, job.stop_after)
+    scores = {name: lesson.judge(run.best_model, data, run.device) for name, data in lesson.judged.items()}
+    write_report(job.out, run.history, scores, lesson.splits, job.settings)
+    if lesson.illustrate is not None:
+        lesson.illustrate(run.best_model, job.out)
+    return write_checkpoints(job, lesson, run, scores)
 
 
-def initial_model(job: Job, material: Material, labels: tuple[str, ...]) -> PerceptionModel:
+def initial_model(job: Job, lesson: Lesson) -> PerceptionModel:
     torch.manual_seed(job.recipe.seed)
     config = network(job)
     backbone = UniRepLKNet(config)
     backbone.checkpoint_gradients = job.recipe.checkpoint_gradients
-    head = ClassificationHead(**head_options(job, labels))
-    embedding = job.subject.embedding_type(**material.embedding) if job.subject.embedding_type else None
+    head = job.subject.head_type(**lesson.head)
+    embedding = job.subject.embedding_type(**lesson.material.embedding) if job.subject.embedding_type else None
     if job.initial is not None:
         backbone.load_state_dict(pretrained_backbone(job.initial, config))
-    return PerceptionModel(backbone, head, embedding)
+    model = PerceptionModel(backbone, head, embedding)
+    if lesson.prepare is not None:
+        lesson.prepare(model)
+    return model
 
 
 def network(job: Job) -> BackboneConfig:
     return replace(job.backbone, drop_path=job.recipe.drop_path, in_chans=job.subject.in_chans)
-
-
-def head_options(job: Job, labels: tuple[str, ...]) -> dict[str, Any]:
-    width = job.backbone.dims[-1] * job.subject.maps
-    return {"num_features": width, "labels": labels, "norm_eps": job.subject.norm_eps}
 
 
 def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.Tensor]:
@@ -122,7 +112,7 @@ def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.T
     return weights
 
 
-def write_checkpoints(job: Job, material: Material, run: Run, splits: Splits, scores: Mapping[str, Score]) -> Path:
+def write_checkpoints(job: Job, lesson: Lesson, run: Run, scores: Mapping[str, Score]) -> Path:
     model = run.best_model
     assert isinstance(model, PerceptionModel)
     forms: dict[Structure, PerceptionModel] = {Structure.DEPLOY: reparameterize(model), Structure.TRAINING: model}
@@ -130,29 +120,29 @@ def write_checkpoints(job: Job, material: Material, run: Run, splits: Splits, sc
     for structure, form in forms.items():
         checkpoint = Checkpoint(
             task=job.subject.task,
-            preprocessor=asdict(material.preprocessor),  # type: ignore[call-overload]
+            preprocessor=asdict(lesson.material.preprocessor),  # type: ignore[call-overload]
             backbone=asdict(network(job)),
-            head=head_options(job, splits.labels),
+            head=lesson.head,
             structure=structure,
-            card=model_card(job, run, splits, scores),
+            card=model_card(job, lesson, run, scores),
             state_dict=form.state_dict(),
-            embedding=material.embedding,
+            embedding=lesson.material.embedding,
         )
         stored = checkpoint.in_half() if job.half and structure is Structure.DEPLOY else checkpoint
         stored.save(files[structure])
     return files[Structure.DEPLOY]
 
 
-def model_card(job: Job, run: Run, splits: Splits, scores: Mapping[str, Score]) -> ModelCard:
-    modality = job.subject.task.rpartition("/")[2]
-    counts = Counter(train=len(splits.train), validation=len(splits.validation), test=len(splits.test))
+def model_card(job: Job, lesson: Lesson, run: Run, scores: Mapping[str, Score]) -> ModelCard:
+    sizes = {name: size for name, size in lesson.splits.items() if name != "origin"}
+    shown = {f"{split}_{name}": value for split, score in scores.items() for name, value in score.metrics.items()}
     return ModelCard(
         name=job.name,
-        description=f"UniRepLKNet {modality} classifier for {len(splits.labels)} classes",
+        description=lesson.description,
         data=job.source or job.data.name,
         licence=job.licence,
-        split=f"{', '.join(f'{count} {name}' for name, count in counts.items())} ({splits.origin})",
-        metrics={f"{name}_accuracy": round(score.accuracy, 4) for name, score in scores.items()},
+        split=f"{', '.join(f'{size} {name}' for name, size in sizes.items())} ({lesson.splits['origin']})",
+        metrics={name: round(value, 4) for name, value in shown.items() if not name.endswith("_loss")},
         training={
             **asdict(job.recipe),
             **vars(job.subject),

@@ -1,6 +1,7 @@
 """Teaching point clouds: files in class folders, projected into views by a learned embedding."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -13,23 +14,24 @@ from torch import Tensor, nn
 from models.embeddings.projection import FOUR_VIEWS, THREE_VIEWS, ThreeViewProjection
 from preprocessors.base import Array
 from preprocessors.pointcloud import PointCloudPreprocessor
+from training.classification import ClassificationSubject
 from training.data import Splits
-from training.fit import Material
+from training.lesson import Material
 from training.recipe import Recipe
 from training.samples import TrainingSamples, usable
 from training.setting import setting
-from training.subject import Subject
 
 KEPT_POINTS = 2  # times as many as the model sees, to draw from
 VIEWS = {3: THREE_VIEWS, 4: FOUR_VIEWS}
 
 
 @dataclass(frozen=True)
-class PointCloudSubject(Subject):
+class PointCloudSubject(ClassificationSubject):
     """Clouds are not mixed: half the points of a chair and half of a sofa are no third thing."""
 
     task: ClassVar[str] = "classify/pointcloud"
-    suffixes: ClassVar[tuple[str, ...]] = (
+    noun: ClassVar[str] = "pointcloud classifier"
+    suffixes: ClassVar[Sequence[str]] = (
         ".ply", ".pcd", ".xyz", ".txt", ".csv", ".pts", ".npy", ".npz", ".off", ".stl", ".obj",
     )  # fmt: skip
     embedding_type: ClassVar[type[nn.Module] | None] = ThreeViewProjection

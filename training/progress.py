@@ -31,9 +31,10 @@ class ConsoleProgress:
 
     def epoch(self, record: EpochRecord) -> None:
         self.bars.update(self.epochs, completed=record.epoch + 1)
+        name, value = next(iter(record.validation.items()))
         self.console.print(
             f"epoch {record.epoch + 1}: training loss {record.train_loss:.3f}, "
-            f"validation accuracy {record.validation_accuracy:.3f} ({record.seconds:.0f} s)"
+            f"validation {name} {value:.3f} ({record.seconds:.0f} s)"
         )
 
     def finished(self, checkpoint: Path) -> None:

@@ -10,8 +10,7 @@ from training.setting import setting
 class Recipe:
     """Every setting of a run that is the same for all modalities; stored in its model card.
 
-    A rate, probability or strength of 0 turns its part off. learning_rate: at the peak, for this batch size (the paper:
-    4e-3 for 4096 images). A batch is mixed with mix_probability, by one of mixup and cutmix.
+    A rate of 0 turns its part off. learning_rate: at the peak, for this batch size (the paper: 4e-3 for 4096 images).
     """
 
     epochs: int = setting(100, "Passes over the training split")
@@ -20,10 +19,6 @@ class Recipe:
     final_learning_rate: float = setting(1e-6, "At the end", "--final-lr")
     warmup_epochs: float = setting(5.0, "Epochs until the learning rate peaks")
     weight_decay: float = setting(0.05, "AdamW's, on weights that multiply")
-    label_smoothing: float = setting(0.1, "0 turns it off")
-    mixup: float = setting(0.5, "Largest share of a second sample; 0: off")
-    cutmix: float = setting(1.0, "Alpha of the pasted area's share; 0: off")
-    mix_probability: float = setting(0.5, "Share of batches that are mixed")
     ema_decay: float = setting(0.998, "Per step, of the averaged weights that are kept; 0: off")
     drop_path: float = setting(0.05, "Rate at the last block")
     checkpoint_gradients: bool = setting(False, "Trade speed for memory")

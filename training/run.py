@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from training.lesson import Loss
 from training.recipe import Recipe
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -20,8 +20,7 @@ class EpochRecord:
     epoch: int
     learning_rate: float
     train_loss: float
-    validation_loss: float
-    validation_accuracy: float
+    validation: dict[str, float]
     seconds: float
 
 
@@ -50,13 +49,13 @@ class Run:
         """What is evaluated and kept: the average of the weights where there is one."""
         return self.average.module if self.average is not None else self.model
 
-    def step(self, x: Tensor, targets: Tensor, learning_rate: float) -> Tensor:
+    def step(self, x: Tensor, targets: Tensor, loss_of: Loss, learning_rate: float) -> Tensor:
         """One update; the loss is left on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.amp and self.device.type == "cuda"):
-            logits = self.model(x)["logits"]
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)
+            outputs = self.model(x)
+        loss = loss_of(outputs, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,36 +1,36 @@
 """What is particular to teaching one modality; the loop, the recipe and the report are the same for all."""
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import nn
 
-from training.data import Splits
-from training.fit import Material
+from models.config import BackboneConfig
+from models.heads.base import Head
+from training.lesson import Lesson
 from training.recipe import Recipe
 
 
 class Subject:
     """Subclasses are frozen dataclasses whose fields become flags of `unireplknet train`.
 
-    suffixes: of the files that are read. in_chans: channels of the map that the backbone sees. norm_eps: of the head's
-    norm, as in the authors' heads. maps: how many maps one input becomes.
+    noun: what is trained, in words. recipe: what a run has where no flag says otherwise. in_chans: channels of the map
+    that the backbone sees.
     """
 
     task: ClassVar[str]
-    suffixes: ClassVar[tuple[str, ...]]
+    noun: ClassVar[str]
+    data_help: ClassVar[str]
+    recipe: ClassVar[Recipe] = Recipe()
     in_chans: ClassVar[int] = 3
-    norm_eps: ClassVar[float] = 1e-5
+    head_type: ClassVar[type[Head]]
     embedding_type: ClassVar[type[nn.Module] | None] = None
-
-    @property
-    def maps(self) -> int:
-        return 1
 
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the trained weights; a run is resumed only with the same."""
         return dict(vars(self))
 
-    def material(self, splits: Splits, recipe: Recipe) -> Material:
-        """Read the training split. Raises DatasetError for a file that cannot be used."""
+    def lesson(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> Lesson:
+        """Read all there is to learn from and to be judged on. Raises DatasetError for what cannot be used."""
         raise NotImplementedError

@@ -5,10 +5,12 @@ from training.image import ImageSubject
 from training.pointcloud import PointCloudSubject
 from training.subject import Subject
 from training.video import VideoSubject
+from training.weather import WeatherSubject
 
 SUBJECTS: dict[str, type[Subject]] = {
     "image": ImageSubject,
     "audio": AudioSubject,
     "video": VideoSubject,
     "pointcloud": PointCloudSubject,
+    "weather": WeatherSubject,
 }

@@ -1,6 +1,7 @@
 """Teaching videos: clips in class folders, their frames laid out as the tiles of one picture."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,21 +9,22 @@ from torch import Tensor
 
 from preprocessors.base import Array
 from preprocessors.video import VideoPreprocessor
+from training.classification import ClassificationSubject
 from training.clips import ClipChange, random_clip, read_frames
 from training.data import Splits
-from training.fit import Material
+from training.lesson import Material
 from training.recipe import Recipe
 from training.samples import TrainingSamples, usable
 from training.setting import setting
-from training.subject import Subject
 
 
 @dataclass(frozen=True)
-class VideoSubject(Subject):
+class VideoSubject(ClassificationSubject):
     """A clip is neither mirrored nor reversed: what moves left must not be taught as moving right."""
 
     task: ClassVar[str] = "classify/video"
-    suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif", ".ts")
+    noun: ClassVar[str] = "video classifier"
+    suffixes: ClassVar[Sequence[str]] = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif", ".ts")
 
     rows: int = setting(4, "Rows of tiles")
     columns: int = setting(4, "Columns of tiles; rows x columns frames make a clip")
@@ -55,6 +57,6 @@ class VideoSubject(Subject):
         return Material(
             preprocessor=preprocessor,
             training=TrainingSamples(videos, [e.class_id for e in splits.train], recipe.seed, draw),
-            augment=BatchAugment(recipe, len(splits.labels), alter),
+            augment=BatchAugment(self, len(splits.labels), alter),
             normalise=preprocessor.normalise,
         )

@@ -34,10 +34,10 @@ class CrossCorrelation(nn.Module):
         aligned = aligned * strengths.sigmoid().to(values.dtype)[..., None, None]
         if absent is not None:
             aligned = aligned.masked_fill(absent[:, None, None, :, None, None], 0)
-        fused = self.fuse(aligned, causal_order(lags, x.shape[2], absent))
+        fused = self.fuse_siblings(aligned, causal_order(lags, x.shape[2], absent))
         return self.projections.merge(advance(fused, lags).sum(dim=2).transpose(1, 2))
 
-    def fuse(self, x: Tensor, order: Tensor) -> Tensor:
+    def fuse_siblings(self, x: Tensor, order: Tensor) -> Tensor:
         """(groups, heads, factor, n, L, E), order (groups, heads, factor, n) -> the shape of x, in its own order.
 
         The channels of the convolutions are all steps of the first of E, then of the second: the order of the weights.

@@ -14,10 +14,10 @@ class MultiCorrelation(nn.Module):
     """x (M, L, width) and memory (M, S, width) -> (M, L, width): auto- plus cross-correlation, the mean of all levels.
 
     At one level of the tree, all that hangs below a branch is averaged; the branches of one parent are siblings, and
-    the answer of a branch is given to all below it. One set of weights serves all levels.
+    the answer of a branch is given to all below it. One set of weights serves all levels, and any number of siblings.
 
     absent: (requests, nodes); such a node counts in no average, a branch without any other node is absent itself, and
-    what is at absent nodes changes no other node.
+    what is at absent nodes changes no other node. The root has as many branches as these nodes fill.
     """
 
     def __init__(self, config: CorrelationConfig) -> None:
@@ -27,11 +27,18 @@ class MultiCorrelation(nn.Module):
         self.cross_correlation = CrossCorrelation(config)
 
     def forward(self, x: Tensor, memory: Tensor, absent: Tensor | None = None) -> Tensor:
-        levels = [self.correlate_siblings(level, x, memory, absent) for level in range(len(self.node_list))]
+        tree = self.tree(absent)
+        levels = [self.correlate_siblings(tree[i:], x, memory, absent) for i in range(len(tree))]
         return self.auto_correlation(x, memory) + torch.stack(levels).mean(dim=0)
 
-    def correlate_siblings(self, level: int, x: Tensor, memory: Tensor, absent: Tensor | None) -> Tensor:
-        siblings, below = self.node_list[level], math.prod(self.node_list[level + 1 :])
+    def tree(self, absent: Tensor | None) -> tuple[int, ...]:
+        if absent is None:
+            return self.node_list
+        below = self.node_list[1:]
+        return (absent.shape[1] // math.prod(below), *below)
+
+    def correlate_siblings(self, tree: tuple[int, ...], x: Tensor, memory: Tensor, absent: Tensor | None) -> Tensor:
+        siblings, below = tree[0], math.prod(tree[1:])
         missing = None if absent is None else absent.reshape(-1, siblings, below)
         trees = (series.reshape(-1, siblings, below, *series.shape[1:]) for series in (x, memory))
         x, memory = (present_mean(tree, missing, dim=2) for tree in trees)

@@ -17,6 +17,13 @@ class SeriesScale:
     deviation: Tensor
 
 
+def standardize(x: Tensor) -> tuple[Tensor, SeriesScale]:
+    """(M, L, C) -> every series with mean 0 and deviation 1 over time, in float32; and what was taken from it."""
+    variance, mean = torch.var_mean(x.float(), dim=1, keepdim=True, correction=0)
+    scale = SeriesScale(mean, (variance + VARIANCE_EPS).sqrt())
+    return (x - mean) / scale.deviation, scale
+
+
 class SeriesNorm(nn.Module):
     """Every series to mean 0 and deviation 1 over time, then a learned scale and shift per station of a node.
 
@@ -31,10 +38,8 @@ class SeriesNorm(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, SeriesScale]:
         """(M, L, C) -> the same normalized, and the scale that `restore` needs."""
-        variance, mean = torch.var_mean(x.float(), dim=1, keepdim=True, correction=0)
-        scale = SeriesScale(mean, (variance + VARIANCE_EPS).sqrt())
-        normalized = (x - mean) / scale.deviation
-        return (normalized * self.weight + self.bias).to(x.dtype), scale
+        standardized, scale = standardize(x)
+        return (standardized * self.weight + self.bias).to(x.dtype), scale
 
     def restore(self, x: Tensor, scale: SeriesScale) -> Tensor:
         """(M, any length, C) normalized -> in the units of the series, float32."""

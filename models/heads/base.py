@@ -40,6 +40,9 @@ class Head(nn.Module):
     def check(self, options: Any) -> None:
         """Raise InvalidOption, before anything is computed, for options that this checkpoint cannot honour."""
 
-    def interpret(self, rows: Sequence[Row], options: Any) -> Any:
-        """The answer, of `result_type`, for checked options and the rows of all views of one input."""
+    def interpret(self, rows: Sequence[Row], options: Any, context: Any = None) -> Any:
+        """The answer, of `result_type`, for checked options and the rows of all views of one input.
+
+        context: what the preprocessor found beside the views, `Sample.context`.
+        """
         raise NotImplementedError

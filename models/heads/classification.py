@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +100,7 @@ class ClassificationHead(Head):
                 "top_k", f"is {options.top_k}, expected 0 (all) to {len(self.labels)}, the labels known"
             )
 
-    def interpret(self, rows: Sequence[Row], options: ClassificationOptions) -> Classification:
+    def interpret(self, rows: Sequence[Row], options: ClassificationOptions, context: Any = None) -> Classification:
         logits = torch.stack([row["logits"].float() for row in rows])
         scores = SCORES[options.function_to_apply or self.function_to_apply](logits)
         best = options.top_k or len(self.labels)

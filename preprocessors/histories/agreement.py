@@ -18,14 +18,17 @@ def checked(record: Record, options: WeatherOptions, terms: Terms) -> History:
     """Raises UndecodableInput or TooLarge for what no history has, and for facts that do not agree."""
     steps, count = record.values.shape
     terms.check_size(steps, count)
-    measured = variable(_needed("variable", agreed_variable(record.variable, terms.variable)))
+    told = agreed_variable(record.variable, terms.variable) or terms.default_variable
+    measured = variable(_needed("variable", told))
     units = agreed("units", *(name and measured.unit(name) for name in (record.units, options.units)))
     units = units or measured.canonical
     start = _start(record, options)
     stations = _stations(record, terms)
     values = canonical(record.values, measured, units, start, stations)
     terms.check_length(steps)
-    values, interpolated = without_gaps(values, record.missing or options.missing, start, stations, terms)
+    interpolated = 0
+    if not terms.keep_gaps:
+        values, interpolated = without_gaps(values, record.missing or options.missing, start, stations, terms)
     return History(measured.name, values, start, stations, units, interpolated, record.horizon or options.horizon)
 
 

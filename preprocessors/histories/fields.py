@@ -119,8 +119,9 @@ def _network(body: Mapping[str, Any], terms: Terms) -> Stations | None:
     if not isinstance(listed, list):
         raise damaged(f"its stations are {quoted(listed)}, expected a list of names or of objects")
     terms.check_stations(len(listed))
-    if listed and all(isinstance(item, dict) for item in listed):
-        return stations_of({name: _column(listed, names) for name, names in STATION_FIELDS.items()})
+    if any(isinstance(item, dict) for item in listed):
+        objects = [item if isinstance(item, dict) else {"id": item} for item in listed]
+        return stations_of({name: _column(objects, names) for name, names in STATION_FIELDS.items()})
     positions = {name: _plain_list(member(body, STATION_FIELDS[name])) for name in RANGES}
     return stations_of({"id": listed, **positions})
 

@@ -90,7 +90,8 @@ def _value_column(names: Sequence[str], terms: Terms) -> tuple[str, str | None]:
     if plain is not None:
         return plain, None
     named = [name for name in names if is_variable(name)]
-    wanted = [name for name in named if terms.variable in (None, variable(name).name)] or named
+    preferred = terms.variable or terms.default_variable
+    wanted = [name for name in named if preferred in (None, variable(name).name)] or named
     if len(wanted) != 1:
         found = ", ".join(wanted) or "none"
         raise damaged(f"of its columns these are values: {found}; expected one", "name the column of values `value`")

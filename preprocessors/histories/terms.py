@@ -7,20 +7,23 @@ from preprocessors.base import TooLarge, UndecodableInput
 
 @dataclass(frozen=True)
 class Terms:
-    """variable: the one that is forecast, others are refused; None: any.
+    """variable: others are refused; None: any. default_variable: of histories that do not say theirs.
 
     min_steps, max_steps: hours of a history, both inclusive. max_values: stations x hours.
     positions: every station must say its latitude and longitude. elevations: and its height above the sea.
-    max_gap: hours in a row that may be interpolated. max_missing: share of a station's hours that may.
+    keep_gaps: missing values stay NaN, which training can live with. max_gap: hours in a row that may be interpolated.
+    max_missing: share of a station's hours that may.
     """
 
     variable: str | None = None
+    default_variable: str | None = None
     min_steps: int = 1
     max_steps: int = 24 * 366
     max_stations: int = 5_000
     max_values: int = 10_000_000
     positions: bool = False
     elevations: bool = False
+    keep_gaps: bool = False
     max_gap: int = 6
     max_missing: float = 0.25
 

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from training.scoring import score
+from training.scoring import accuracy
 
 
 def test_a_score_counts_right_answers_of_all_and_of_every_class() -> None:
     logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [2.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
-    found = score(logits, torch.tensor([0, 1, 1, 1]))
+    found = accuracy(logits, torch.tensor([0, 1, 1, 1]), ("a", "b", "c"))
     assert found.accuracy == 0.75
-    assert found.per_class == [1.0, pytest.approx(2 / 3), None]
+    assert found.per_class == {"a": 1.0, "b": pytest.approx(2 / 3), "c": None}
     right, wrong = torch.tensor([2.0, 0.0, 0.0]).log_softmax(0)[:2].neg().tolist()
     assert found.loss == pytest.approx((3 * right + wrong) / 4)

@@ -1,0 +1,75 @@
+"""Teaching classes: files in class folders, one softmax over their names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.config import BackboneConfig
+from models.heads.base import Row
+from models.heads.classification import ClassificationHead
+from training.data import Splits, find_splits
+from training.lesson import Lesson, Loss, Material
+from training.recipe import Recipe
+from training.samples import EvaluationSamples
+from training.scoring import accuracy_judge
+from training.setting import setting
+from training.subject import Subject
+
+
+@dataclass(frozen=True)
+class ClassificationSubject(Subject):
+    """suffixes: of the files that are read. norm_eps: of the head's norm, as in the authors' heads. maps: how many maps
+    one input becomes.
+
+    A strength of 0 turns its part off. A batch is mixed with mix_probability, by one of mixup and cutmix.
+    """
+
+    suffixes: ClassVar[Sequence[str]]
+    norm_eps: ClassVar[float] = 1e-5
+    head_type = ClassificationHead
+    data_help: ClassVar[str] = "Folder of class folders, or of train/, validation/ and test/ with them"
+
+    label_smoothing: float = setting(0.1, "0 turns it off")
+    mixup: float = setting(0.5, "Largest share of a second sample; 0: off")
+    cutmix: float = setting(1.0, "Alpha of the pasted area's share; 0: off")
+    mix_probability: float = setting(0.5, "Share of batches that are mixed")
+
+    @property
+    def maps(self) -> int:
+        return 1
+
+    def material(self, splits: Splits, recipe: Recipe) -> Material:
+        """Read the training split. Raises DatasetError for a file that cannot be used."""
+        raise NotImplementedError
+
+    def lesson(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> Lesson:
+        splits = find_splits(data, self.suffixes, recipe.seed)
+        material = self.material(splits, recipe)
+        preprocessor = material.preprocessor
+        judged = {"validation": splits.validation, "test": splits.test}
+        return Lesson(
+            material=material,
+            head={
+                "num_features": backbone.dims[-1] * self.maps,
+                "labels": splits.labels,
+                "norm_eps": self.norm_eps,
+            },
+            loss=soft_cross_entropy(self.label_smoothing),
+            judged={name: EvaluationSamples(examples, preprocessor) for name, examples in judged.items()},
+            judge=accuracy_judge(preprocessor.transform, splits.labels),
+            splits={"train": len(splits.train), **{k: len(v) for k, v in judged.items()}, "origin": splits.origin},
+            description=f"UniRepLKNet {self.noun} for {len(splits.labels)} classes",
+        )
+
+
+def soft_cross_entropy(label_smoothing: float) -> Loss:
+    """Of the logits against soft targets (N, classes)."""
+
+    def loss(outputs: Row, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs["logits"].float(), targets, label_smoothing=label_smoothing)
+
+    return loss

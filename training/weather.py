@@ -1,0 +1,136 @@
+"""Teaching weather: archives of station networks, in windows of hours, towards the hours that came next."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from models.config import BackboneConfig
+from models.embeddings.station_maps import StationMaps
+from models.heads.forecast import ForecastHead
+from models.perception import PerceptionModel
+from preprocessors.histories.variable import VARIABLES
+from preprocessors.weather import WeatherPreprocessor
+from training.forecast_picture import draw_forecast
+from training.forecast_score import forecast_judge, masked_mse
+from training.lesson import Lesson, Material
+from training.linear_fit import fit_linear
+from training.recipe import Recipe
+from training.setting import setting
+from training.subject import Subject
+from training.weather_archive import Archive, find_archives
+from training.weather_windows import JudgedWindows, TrainingWindows, trimmed
+
+FIT_STRIDE = 5  # hours
+
+
+@dataclass(frozen=True)
+class WeatherSubject(Subject):
+    """The defaults are the authors' (their Corrformer for 3,850 stations) but for the size of nodes and of the tree.
+
+    tree_linear: see ForecastHead; theirs has none. It is found by least squares, and learned no further.
+    """
+
+    task: ClassVar[str] = "forecast/weather"
+    noun: ClassVar[str] = "weather forecaster"
+    recipe: ClassVar[Recipe] = Recipe(batch_size=4, learning_rate=1e-3, warmup_epochs=0.5, epochs=20)
+    in_chans: ClassVar[int] = 1
+    head_type = ForecastHead
+    embedding_type: ClassVar[type[nn.Module] | None] = StationMaps
+    data_help: ClassVar[str] = "A history of weather stations, or a folder of train.*, validation.* and test.*"
+
+    variable: str = setting("temperature", "What is forecast: temperature or wind")
+    history: int = setting(48, "Hours that the model sees")
+    horizon: int = setting(24, "Hours that it forecasts")
+    label: int = setting(24, "Hours of the history that the decoder begins with")
+    node: int = setting(8, "Stations per node")
+    branches: str = setting("", "Branches of the tree of nodes, such as 7,50; by default two levels that hold all")
+    heads: int = setting(16, "Heads of the correlations; must divide 8 x width")
+    hidden: int = setting(2048, "Channels of the decoder's feed-forward network")
+    window: int = setting(25, "Hours of the moving average, odd")
+    layers: int = setting(1, "Layers of the decoder")
+    factor: int = setting(1, "Lags followed, times ln of the hours")
+    fusion_blocks: int = setting(1, "Causal blocks of the cross-correlation")
+    dropout: float = setting(0.05, "Of embeddings and decoder")
+    tree_linear: bool = setting(True, "Add a linear forecast from each station and those around it")
+    stride: int = setting(24, "Hours from window to window")
+    max_gap: int = setting(6, "Longest gap that is interpolated, hours")
+    whole: float = setting(0.6, "Share of windows with all stations; others see a part of the network")
+    moved: float = setting(0.1, "Share of windows that are moved along the Earth, with sun and season")
+
+    def lesson(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> Lesson:
+        splits = find_archives(data, self.variable, self.max_gap)
+        preprocessor = self.preprocessor(splits.train)
+        width = backbone.dims[-1]
+        archives = {"validation": splits.validation, "test": splits.test}
+        judged = {name: JudgedWindows(archive, preprocessor, self.stride) for name, archive in archives.items()}
+        branch = preprocessor.tree.capacity // preprocessor.branches[0]
+        training = TrainingWindows(splits.train, preprocessor, self.stride, self.whole, self.moved, recipe.seed)
+        return Lesson(
+            material=Material(
+                preprocessor=preprocessor,
+                training=training,
+                augment=lambda views, coming: trimmed(views, coming, branch),
+                normalise=preprocessor.transform,
+                embedding={"stations": self.node, "width": width, "dropout": self.dropout},
+            ),
+            head=self.head(preprocessor, width),
+            loss=masked_mse,
+            judged=judged,
+            judge=forecast_judge(preprocessor.transform),
+            splits={"train": len(training), **{k: len(v) for k, v in judged.items()}, "origin": splits.origin},
+            prepare=lambda model: self.prepare(model, splits.train, preprocessor),
+            illustrate=lambda model, folder: draw_forecast(
+                model, judged["test"], VARIABLES[self.variable].canonical, folder / "forecast.png"
+            ),
+            description=f"UniRepLKNet {self.variable} forecaster of {self.horizon} hours, "
+            f"trained on {len(splits.train.stations)} weather stations",
+        )
+
+    def prepare(self, model: nn.Module, archive: Archive, preprocessor: WeatherPreprocessor) -> None:
+        if self.tree_linear:
+            assert isinstance(model, PerceptionModel)
+            assert isinstance(model.head, ForecastHead)
+            fit_linear(model.head, TrainingWindows(archive, preprocessor, FIT_STRIDE, self.whole, 0.0, 0))
+
+    def preprocessor(self, archive: Archive) -> WeatherPreprocessor:
+        stations = archive.stations
+        return WeatherPreprocessor(
+            variable=self.variable,
+            history=self.history,
+            horizon=self.horizon,
+            node=self.node,
+            branches=self.tree(len(stations)),
+            stations=stations.ids,
+            latitude=tuple(stations.latitude.tolist()),
+            longitude=tuple(stations.longitude.tolist()),
+            elevation=tuple(stations.elevation.tolist()),
+        )
+
+    def tree(self, stations: int) -> tuple[int, ...]:
+        """Raises ValueError for branches that are no numbers."""
+        if self.branches:
+            return tuple(int(part) for part in self.branches.split(","))
+        nodes = math.ceil(stations / self.node)
+        below = math.ceil(math.sqrt(nodes))
+        return (math.ceil(nodes / below), below)
+
+    def head(self, preprocessor: WeatherPreprocessor, width: int) -> dict[str, Any]:
+        return {
+            "stations": self.node,
+            "node_list": list(preprocessor.branches),
+            "history": self.history,
+            "label_len": self.label,
+            "pred_len": self.horizon,
+            "tree_linear": self.tree_linear,
+            "width": width,
+            "heads": self.heads,
+            "hidden": self.hidden,
+            "window": self.window,
+            "layers": self.layers,
+            "factor": self.factor,
+            "fusion_blocks": self.fusion_blocks,
+            "dropout": self.dropout,
+        }
