@@ -1,9 +1,11 @@
-"""Make the sound, the video and the point cloud that the README posts: all of it computed, nothing recorded.
+"""Make the sound, the video, the point cloud and the weather that the README posts: computed, not recorded.
 
 python examples/make_inputs.py
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -65,6 +67,26 @@ def walker(frames: int = 60, per_frame: int = 21) -> Floats:
     return np.column_stack([xyz, 0.8 + 0.3 * rng.normal(size=len(time)), time])
 
 
+def stations(hours: int = 48) -> dict[str, Any]:
+    """Two days at six places in Brazil that the weather model knows: warm afternoons, and a front from the south."""
+    rng = np.random.default_rng(0)
+    time = np.arange(hours)
+    climate = {  # mean and swing of the day in degrees, and when the front comes, in hours
+        "A001": (21.5, 5.0, 99),
+        "A203": (27.5, 2.5, 99),
+        "A401": (26.5, 2.0, 99),
+        "A755": (20.0, 5.0, 36),
+        "A868": (21.0, 3.5, 24),
+        "A839": (18.0, 5.5, 12),
+    }
+    columns = []
+    for mean, swing, front in climate.values():
+        day = swing * np.cos(2 * np.pi * (time - 18) / 24)  # 18 UTC is three in the afternoon
+        columns.append(mean + day - 6 / (1 + np.exp((front - time) / 3)) + rng.normal(0, 0.3, hours))
+    facts = {"variable": "temperature", "units": "degC", "start_time": "2024-05-20T00:00:00Z", "horizon": 24}
+    return {**facts, "stations": list(climate), "series": np.round(np.transpose(columns), 1).tolist()}
+
+
 def write_ply(path: Path, points: Floats) -> None:
     names = ("x", "y", "z", "velocity", "time")
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
@@ -76,3 +98,4 @@ if __name__ == "__main__":
     soundfile.write(HERE / "six.wav", six(), 8000)
     pan_right(HERE / "pan-right.mp4")
     write_ply(HERE / "walker.ply", walker())
+    (HERE / "stations.json").write_text(json.dumps(stations()) + "\n")

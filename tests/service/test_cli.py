@@ -82,7 +82,7 @@ def test_predict_finds_the_model_that_can_read_a_file(tiny_checkpoints: tuple[Pa
     status, output = run("predict", *files.values(), *places, "--json")
     assert status == 0
     models = [json.loads(line)["model"] for line in output.splitlines() if line.startswith("{")]
-    assert models == ["tiny", "tiny-audio", "tiny-video", "tiny-pointcloud"]
+    assert models == ["tiny", "tiny-audio", "tiny-video", "tiny-pointcloud", "tiny-weather"]
 
 
 def test_predict_names_the_models_there_are(photo: Path, tiny_checkpoint: Path) -> None:

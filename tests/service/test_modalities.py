@@ -114,7 +114,7 @@ def test_several_files_in_one_request_are_answered_in_order(client: TestClient, 
     alone = [outcome(post(client, task, payload)) for payload in payloads]
     assert len({str(one) for one in alone}) == 3
     for result, one in zip(results, alone, strict=True):
-        assert result == pytest.approx(one, abs=1e-4)
+        assert result == pytest.approx(one, rel=1e-4, abs=1e-4)
 
 
 def outcome(answer: dict[str, Any]) -> dict[str, float]:
