@@ -14,7 +14,6 @@ from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.predictor import Predictor
 from preprocessors.base import Array
-from service import runtime
 from service.app import create_app
 from service.pipeline import Pipeline
 from service.settings import Settings
@@ -40,8 +39,7 @@ def null_pipelines(settings: Settings) -> dict[str, Pipeline]:
 
 
 def ours() -> FastAPI:
-    runtime.load_pipelines = null_pipelines  # type: ignore[attr-defined]
-    return create_app(Settings(decode_workers=1, device="cpu"))
+    return create_app(Settings(decode_workers=1, device="cpu"), load=null_pipelines)
 
 
 def plain() -> FastAPI:

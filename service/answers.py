@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, create_model
 
+from service.engine.base import ModelInfo
 from service.options import EmbeddingOptions, VectorEncoding
-from service.pipeline import Pipeline
 from service.runtime import Perceived
 
 NPY = "application/x-npy"
@@ -78,13 +78,13 @@ def answer_schemas(name: str, result_type: type) -> tuple[type[BaseModel], type[
     return single, create_model(f"{name}Answers", __base__=Provenance, **results)
 
 
-def provenance(request_id: str, pipeline: Pipeline) -> dict[str, Any]:
+def provenance(request_id: str, model: ModelInfo) -> dict[str, Any]:
     return {
         "id": request_id,
-        "model": pipeline.name,
-        "model_version": pipeline.version,
-        "task": pipeline.path,
-        "modality": pipeline.task.modality,
+        "model": model.name,
+        "model_version": model.version,
+        "task": model.path,
+        "modality": model.task.modality,
     }
 
 

@@ -6,13 +6,15 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 
-from service import errors
+from service import errors, front_door
 from service.catalogue import catalogue_router
+from service.engine.base import Load
 from service.health import health_router
-from service.middleware import BodyLimit, RequestIds
+from service.metrics import metrics_router
 from service.openapi import ProblemDetails
+from service.pipeline import load_pipelines
+from service.playground import playground_router
 from service.routes import task_router
 from service.runtime import Announce, Runtime
 from service.settings import Settings
@@ -33,8 +35,10 @@ def _document_problems(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def create_app(settings: Settings | None = None, announce: Announce | None = None) -> FastAPI:
-    runtime = Runtime(settings or Settings(), announce)
+def create_app(
+    settings: Settings | None = None, announce: Announce | None = None, load: Load = load_pipelines
+) -> FastAPI:
+    runtime = Runtime(settings or Settings(), announce, load)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,14 +57,10 @@ def create_app(settings: Settings | None = None, announce: Announce | None = Non
     app.include_router(timeseries_router(runtime))
     app.include_router(catalogue_router(runtime))
     app.include_router(health_router(runtime))
-    app.add_middleware(BodyLimit, limit=runtime.settings.max_body_bytes)
-    app.add_middleware(errors.Faults)
-    app.add_middleware(RequestIds)  # the last added is the outermost
+    app.include_router(playground_router())
+    app.include_router(metrics_router(runtime.metrics))
+    front_door.install(app, runtime)
 
     _document_problems(app)
-
-    @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("/docs")
 
     return app

@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from service.engine.base import ModelInfo
 from service.errors import Problem
 from service.openapi import problem_responses
-from service.pipeline import Pipeline
 from service.runtime import Runtime
 
 
@@ -47,7 +47,7 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
     def models() -> list[ModelSummary]:
         """Every model that answers; the first of a task is its default."""
         runtime.check_ready()
-        return [ModelSummary(**_summary(pipeline)) for pipeline in runtime.pipelines.values()]
+        return [ModelSummary(**_summary(model)) for model in runtime.models.values()]
 
     @router.get("/models/{name:path}", responses=problems)
     def model(name: str) -> ModelDetails:
@@ -65,32 +65,32 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
     return router
 
 
-def _find(runtime: Runtime, name: str) -> Pipeline:
+def _find(runtime: Runtime, name: str) -> ModelInfo:
     runtime.check_ready()
-    if name not in runtime.pipelines:
-        known = ", ".join(runtime.pipelines)
+    if name not in runtime.models:
+        known = ", ".join(runtime.models)
         raise Problem(404, "model_not_found", f"no model is called {name!r}; there is: {known}")
-    return runtime.pipelines[name]
+    return runtime.models[name]
 
 
-def _summary(pipeline: Pipeline) -> dict[str, Any]:
-    embed = [f"/embed/{pipeline.task.modality}"] if pipeline.head.embeds else []
+def _summary(model: ModelInfo) -> dict[str, Any]:
+    embed = [f"/embed/{model.task.modality}"] if model.head.embeds else []
     return {
-        "name": pipeline.name,
-        "version": pipeline.version,
-        "task": pipeline.path,
-        "modality": pipeline.task.modality,
-        "endpoints": [f"/{pipeline.path}", *embed],
-        "device": str(pipeline.predictor.device),
-        "precision": str(pipeline.predictor.precision),
+        "name": model.name,
+        "version": model.version,
+        "task": model.path,
+        "modality": model.task.modality,
+        "endpoints": [f"/{model.path}", *embed],
+        "device": model.device,
+        "precision": model.precision,
     }
 
 
-def _details(pipeline: Pipeline) -> dict[str, Any]:
+def _details(model: ModelInfo) -> dict[str, Any]:
     return {
-        **_summary(pipeline),
-        "parameters": sum(parameter.numel() for parameter in pipeline.predictor.model.parameters()),
-        "preprocessor": asdict(pipeline.preprocessor),  # type: ignore[call-overload]
-        "media_types": list(pipeline.preprocessor.media_types),
-        "card": asdict(pipeline.card),
+        **_summary(model),
+        "parameters": model.parameters,
+        "preprocessor": asdict(model.preprocessor),  # type: ignore[call-overload]
+        "media_types": list(model.preprocessor.media_types),
+        "card": asdict(model.card),
     }

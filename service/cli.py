@@ -13,6 +13,7 @@ from models.checkpoint import CheckpointError, Structure
 from models.heads.base import Head, InvalidOption
 from preprocessors.base import PayloadError, Sample, UnsupportedFormat
 from service.console import err, models_table, out, show_answer, show_conversion, show_table
+from service.engine.base import model_info
 from service.flags import with_settings
 from service.formats import to_json
 from service.pipeline import Pipeline, load_pipelines
@@ -49,7 +50,7 @@ def serve(settings: Settings) -> None:
 @app.command()
 def models(checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS]) -> None:  # noqa: B006 (typer reads it)
     """List the models that `serve` would serve, with what they were trained on and how well they do."""
-    out.print(models_table(load(checkpoints).values()))
+    out.print(models_table(map(model_info, load(checkpoints).values())))
 
 
 @app.command()

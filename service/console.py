@@ -11,7 +11,7 @@ from rich.table import Table
 from models.checkpoint import ModelCard
 from models.heads.classification import Classification
 from models.heads.forecast import Forecast
-from service.pipeline import Pipeline
+from service.engine.base import ModelInfo
 
 if TYPE_CHECKING:  # it brings the hub's client, which serving does not need
     from models.conversion import ConversionReport
@@ -22,12 +22,11 @@ out = Console()
 err = Console(stderr=True)
 
 
-def models_table(pipelines: Iterable[Pipeline]) -> Table:
+def models_table(models: Iterable[ModelInfo]) -> Table:
     table = Table("model", "endpoint", "device", "precision", "trained on", "metrics", title="Models")
-    for pipeline in pipelines:
-        predictor = pipeline.predictor
-        about = (pipeline.card.data, metrics_line(pipeline.card))
-        table.add_row(pipeline.name, f"/{pipeline.path}", str(predictor.device), str(predictor.precision), *about)
+    for model in models:
+        about = (model.card.data, metrics_line(model.card))
+        table.add_row(model.name, f"/{model.path}", model.device, model.precision, *about)
     return table
 
 
@@ -35,11 +34,16 @@ def metrics_line(card: ModelCard) -> str:
     return ", ".join(f"{name} {value:.3f}" for name, value in card.metrics.items())
 
 
-def show_serving(url: str, pipelines: Sequence[Pipeline]) -> None:
+def show_serving(url: str, models: Sequence[ModelInfo]) -> None:
     """Where to look once the server answers."""
-    err.print(models_table(pipelines))
-    example = f"curl -F file=@photo.jpg {url}/{pipelines[0].path}"
-    err.print(Panel(f"{url}/docs  try it in the browser\n{url}/models  what is served\n{example}", title="Ready"))
+    err.print(models_table(models))
+    example = f"curl -F file=@photo.jpg {url}/{models[0].path}"
+    err.print(
+        Panel(
+            f"{url}/  try it in the browser\n{url}/docs  every endpoint\n{url}/models  what is served\n{example}",
+            title="Ready",
+        )
+    )
 
 
 def show_answer(name: str, answer: Any) -> None:

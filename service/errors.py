@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.heads.base import InvalidOption
 from preprocessors.base import PayloadError, TooLarge, UndecodableInput, UnsupportedFormat
-from service.batcher import Overloaded
+from service.admission import Overloaded
 from service.decoding import DecodersUnavailable
+from service.engine.base import OutOfMemory, WorkerLost
+from service.lane import DeadlineExceeded
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +44,24 @@ def not_ready(detail: str, retry_after_s: int = 1) -> Problem:
     return Problem(503, "not_ready", detail, headers={"Retry-After": str(retry_after_s)})
 
 
+def draining() -> Problem:
+    detail = "the server is shutting down: another replica answers"
+    return Problem(503, "draining", detail, headers={"Retry-After": "1", "Connection": "close"})
+
+
 TITLES = {
     400: "Malformed request",
+    401: "Unauthorized",
     404: "Not found",
     405: "Method not allowed",
+    408: "Too slow",
     413: "Too large",
     415: "Unsupported media type",
     422: "Cannot be processed",
     429: "Overloaded",
     500: "Internal error",
     503: "Not ready",
+    504: "Too late",
 }
 
 HTTP_CODES = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed"}
@@ -64,8 +74,27 @@ def payload_problem(error: PayloadError) -> Problem:
 
 
 def _overload_problem(error: Overloaded) -> Problem:
-    wait = str(max(1, math.ceil(error.retry_after_s)))
-    return Problem(429, "overloaded", str(error), {"limit": error.limit}, {"Retry-After": wait})
+    headers = {"Retry-After": _whole_seconds(error.retry_after_s)}
+    return Problem(429, "overloaded", str(error), {"limit": error.limit, "reason": error.reason}, headers)
+
+
+def _whole_seconds(seconds: float) -> str:
+    return str(max(1, math.ceil(seconds)))
+
+
+def _deadline_problem(error: DeadlineExceeded) -> Problem:
+    detail = "the time for this request is over: send fewer files, or allow for more by X-Request-Timeout-Ms"
+    return Problem(504, "deadline_exceeded", detail)
+
+
+def _memory_problem(error: OutOfMemory) -> Problem:
+    detail = "the device has no memory for this input, even by itself: send a smaller one, or try again later"
+    return Problem(503, "out_of_memory", detail, headers={"Retry-After": "1"})
+
+
+def _worker_problem(error: WorkerLost) -> Problem:
+    detail = f"the process that computes was lost and is being replaced ({error}): try again"
+    return Problem(503, "worker_lost", detail, headers={"Retry-After": _whole_seconds(error.retry_after_s)})
 
 
 def _http_problem(error: HTTPException) -> Problem:
@@ -78,6 +107,9 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     PayloadError: payload_problem,
     InvalidOption: lambda error: Problem(422, "invalid_parameter", str(error)),
     Overloaded: _overload_problem,
+    DeadlineExceeded: _deadline_problem,
+    OutOfMemory: _memory_problem,
+    WorkerLost: _worker_problem,
     DecodersUnavailable: lambda error: not_ready(str(error)),
     HTTPException: _http_problem,
     ClientDisconnect: lambda error: Problem(CLIENT_CLOSED_REQUEST, "client_closed_request", "the client went away"),
@@ -98,27 +130,29 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     return Response(orjson.dumps(body), problem.status, dict(problem.headers), "application/problem+json")
 
 
-def answer_error(error: Exception, request_id: str) -> Response:
-    """The response to any exception, by the first class of its ancestry that the table knows."""
+def answer_error(error: Exception, scope: Scope) -> Response:
+    """The response to any exception, by the first class of its ancestry that the table knows; its code is noted."""
     kind = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
     problem = PROBLEMS[kind](error)
+    request_id = scope["request_id"]
     if problem.status == 500:
         log.error("request %s failed", request_id, exc_info=error)
+    scope["problem"] = problem.code
     return problem_response(problem, request_id)
 
 
 def install(app: FastAPI) -> None:
     """Answer exceptions by the table; what nobody expected is left to Faults, which does not raise it again."""
 
-    def handle(request: Request, error: Exception) -> Response:
-        return answer_error(error, request.scope["request_id"])
+    async def handle(request: Request, error: Exception) -> Response:  # a plain function would be run on a thread
+        return answer_error(error, request.scope)
 
     for kind in PROBLEMS.keys() - {Exception}:
         app.add_exception_handler(kind, handle)
 
 
 class Faults:
-    """Answer 500, without a stack trace, for an exception that no handler knows."""
+    """Answer what the layers inside raise by the table, and 500 without a stack trace for what nobody expected."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -133,7 +167,10 @@ class Faults:
 
         try:
             await self.app(scope, receive, watched_send)
+        except ClientDisconnect as error:
+            if not started:
+                await answer_error(error, scope)(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise
-            await answer_error(error, scope["request_id"])(scope, receive, send)
+            await answer_error(error, scope)(scope, receive, send)

@@ -24,8 +24,9 @@ def health_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/ready", responses=problem)
     async def ready() -> Health:
-        """200 once every model is loaded and warmed up; 503 before, and while the server drains."""
+        """200 once every model is warmed up and the engine computes; 503 before, and while the server drains."""
         runtime.check_ready()
+        await runtime.check_engine()
         return Health(status="ready")
 
     return router

@@ -1,13 +1,15 @@
-"""What wraps every request: its id, and the limit on its body."""
+"""What wraps every request: its id, and the limits on its body."""
 
+import asyncio
 import re
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import Problem, malformed, problem_response
+from service.errors import Problem, malformed
 
+LENGTH = re.compile(r"[0-9]{1,18}")
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -33,37 +35,52 @@ class RequestIds:
 
 
 class BodyLimit:
-    """Refuse a body over the limit: by its declared length before it is read, or while it is read."""
+    """Refuse a body over the limit: by its declared length before it is read, or while it is read; and a slow one.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    timeout_s: for all of the body, so that no trickle keeps a connection for ever.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, timeout_s: float = 30.0) -> None:
         self.app = app
         self.limit = limit
+        self.timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
-        problem = self._refusal(declared)
-        if problem is not None:
-            await problem_response(problem, scope["request_id"])(scope, receive, send)
-            return
-        seen = 0
+        if not LENGTH.fullmatch(declared):
+            raise malformed(f"Content-Length is {declared!r}, expected a number of bytes")
+        if int(declared) > self.limit:
+            raise self._too_large(int(declared))
+        await self.app(scope, self._limited(receive), send)
+
+    def _limited(self, receive: Receive) -> Receive:
+        until = asyncio.get_running_loop().time() + self.timeout_s
+        seen, complete = 0, False
 
         async def receive_within_limit() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, complete
+            if complete:
+                return await receive()
+            message = await self._in_time(receive, until)
             seen += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if seen > self.limit:
                 raise self._too_large(seen)
             return message
 
-        await self.app(scope, receive_within_limit, send)
+        return receive_within_limit
 
-    def _refusal(self, declared: str) -> Problem | None:
-        if not declared.isdecimal():
-            return malformed(f"Content-Length is {declared!r}, expected a number of bytes")
-        return self._too_large(int(declared)) if int(declared) > self.limit else None
+    async def _in_time(self, receive: Receive, until: float) -> Message:
+        try:
+            async with asyncio.timeout_at(until):
+                return await receive()
+        except TimeoutError:
+            detail = f"the body was not complete after {self.timeout_s:g} s: send smaller or fewer files"
+            headers = {"Connection": "close"}
+            raise Problem(408, "body_timeout", detail, {"limit": self.timeout_s}, headers) from None
 
     def _too_large(self, actual: int) -> Problem:
         detail = f"the body has {actual} bytes or more, the limit is {self.limit}: send smaller or fewer files"

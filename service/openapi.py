@@ -23,12 +23,15 @@ class ProblemDetails(BaseModel):
 
 PROBLEMS = {
     400: "The body does not follow the grammar, or holds no file",
+    401: "No key, or an unknown one",
     404: "No such model",
+    408: "The body did not arrive in time",
     413: "A limit on bytes, files or pixels",
     415: "No format that this endpoint reads",
     422: "An undecodable file, or an invalid option",
-    429: "The queue is full; Retry-After says when to come back",
-    503: "Models are loading, or the server is draining",
+    429: "The queue is full, or the key asks too often; Retry-After says when to come back",
+    503: "Models are loading, the server is draining, the engine was lost, or the input does not fit its memory",
+    504: "The time for the request is over",
 }
 
 

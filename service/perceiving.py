@@ -9,21 +9,21 @@ from typing import Any
 from fastapi import Request
 
 from preprocessors.base import WRONG_MODEL, PayloadError, UnsupportedFormat
+from service.engine.base import ModelInfo
 from service.errors import Problem, payload_problem
 from service.options import ModelOptions, Options, ParsedOptions
 from service.payload import Payload, read_payload
-from service.pipeline import Pipeline
 from service.runtime import Perceived, Runtime
 from service.tasks import TASKS
 
-Check = Callable[[Pipeline, ParsedOptions], None]
+Check = Callable[[ModelInfo, ParsedOptions], None]
 
 
 @dataclass(frozen=True)
 class Perception:
     """All of a request's inputs, perceived. is_list: the client sent several, or a list, and is answered with one."""
 
-    pipeline: Pipeline
+    model: ModelInfo
     options: ParsedOptions
     perceived: Sequence[Perceived]
     is_list: bool
@@ -59,37 +59,35 @@ async def perceive_payload(
 ) -> Perception:
     """By the model that was named, or by the first of the task's that the inputs are meant for."""
     name = parsed.of(ModelOptions).model
-    candidates = [runtime.pipeline(path, name)]
+    candidates = [runtime.model(path, name)]
     if name is None:
-        candidates += [other for other in runtime.pipelines.values() if other.path == path and other not in candidates]
+        candidates += [other for other in runtime.models.values() if other.path == path and other not in candidates]
     refusal: Problem | None = None
-    for pipeline in candidates:
-        check(pipeline, parsed)
+    for model in candidates:
+        check(model, parsed)
         try:
-            perceived = await _perceive_all(runtime, pipeline, payload, parsed)
+            perceived = await _perceive_all(runtime, model, payload, parsed)
         except Problem as problem:
             if problem.code != WRONG_MODEL:
                 raise
             refusal = refusal or problem
         else:
-            return Perception(pipeline, parsed, perceived, payload.is_list, started)
+            return Perception(model, parsed, perceived, payload.is_list, started)
     assert refusal is not None
     raise refusal
 
 
-async def _perceive_all(
-    runtime: Runtime, pipeline: Pipeline, payload: Payload, parsed: ParsedOptions
-) -> list[Perceived]:
-    decoding: Any = parsed.of(pipeline.preprocessor.option_type)
-    tasks = [asyncio.create_task(runtime.perceive(pipeline, file, decoding)) for file in payload.files]
+async def _perceive_all(runtime: Runtime, model: ModelInfo, payload: Payload, parsed: ParsedOptions) -> list[Perceived]:
+    decoding: Any = parsed.of(model.preprocessor.option_type)
+    tasks = [asyncio.create_task(runtime.perceive(model, file, decoding)) for file in payload.files]
     try:
-        return [await _at_place(task, place, payload, pipeline) for place, task in enumerate(tasks)]
+        return [await _at_place(task, place, payload, model) for place, task in enumerate(tasks)]
     finally:
         for task in tasks:
             task.cancel()
 
 
-async def _at_place(task: asyncio.Task[Perceived], place: int, payload: Payload, pipeline: Pipeline) -> Perceived:
+async def _at_place(task: asyncio.Task[Perceived], place: int, payload: Payload, model: ModelInfo) -> Perceived:
     """Say which of several inputs was refused, and what would have been accepted."""
     try:
         return await task
@@ -99,5 +97,5 @@ async def _at_place(task: asyncio.Task[Perceived], place: int, payload: Payload,
             detail, extra = f"input {place}: {problem.detail}", {**problem.extra, "input": place}
             problem = replace(problem, detail=detail, extra=extra)
         if isinstance(error, UnsupportedFormat):
-            problem = replace(problem, headers={"Accept": ", ".join(pipeline.preprocessor.media_types)})
+            problem = replace(problem, headers={"Accept": ", ".join(model.preprocessor.media_types)})
         raise problem from error

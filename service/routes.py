@@ -15,11 +15,11 @@ from service.answers import (
     npy_bytes,
     provenance,
 )
+from service.engine.base import ModelInfo
 from service.formats import JSON, chosen_format, format_options, rendered, to_json
 from service.openapi import problem_responses, request_body
 from service.options import EmbeddingOptions, ModelOptions, Options, ParsedOptions
 from service.perceiving import Perception, perceive
-from service.pipeline import Pipeline
 from service.runtime import Runtime
 from service.tasks import TASKS, Task
 
@@ -43,8 +43,8 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
     options = Options(f"{name}Options", ModelOptions, option_type, task.preprocessor.option_type, format_type)
     single, several = answer_schemas(name, task.head.result_type)
 
-    def check(pipeline: Pipeline, parsed: ParsedOptions) -> None:
-        pipeline.head.check(parsed.of(option_type))
+    def check(model: ModelInfo, parsed: ParsedOptions) -> None:
+        model.head.check(parsed.of(option_type))
 
     async def answer(request: Request) -> Response:
         seen = await perceive(runtime, request, path, options, check)
@@ -55,7 +55,7 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
             return rendered(form, results, seen)
         pairs = zip(results, seen.perceived, strict=True)
         items = [item_answer(result, item, seen.total_ms) for result, item in pairs]
-        about = provenance(request.scope["request_id"], seen.pipeline)
+        about = provenance(request.scope["request_id"], seen.model)
         return _json({**about, "results": items} if seen.is_list else {**about, **items[0]}, seen)
 
     _add(router, f"/{path}", answer, task, options, single | several)
@@ -64,7 +64,7 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
 def interpreted(seen: Perception, option_type: type) -> list[Any]:
     """What the head makes of every input."""
     options: Any = seen.options.of(option_type)
-    return [seen.pipeline.head.interpret(item.rows, options, item.sample.context) for item in seen.perceived]
+    return [seen.model.head.interpret(item.rows, options, item.sample.context) for item in seen.perceived]
 
 
 def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: Task) -> None:
@@ -72,12 +72,12 @@ def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: T
     options = Options(name, ModelOptions, task.preprocessor.option_type, EmbeddingOptions)
 
     async def embed(request: Request) -> Response:
-        seen = await perceive(runtime, request, path, options, lambda pipeline, parsed: None)
+        seen = await perceive(runtime, request, path, options, lambda model, parsed: None)
         wanted = seen.options.of(EmbeddingOptions)
         matrix = embeddings(seen.perceived, wanted.normalize)
         if NPY in request.headers.get("accept", ""):
             return Response(npy_bytes(matrix), headers=seen.timing_headers(), media_type=NPY)
-        about = provenance(request.scope["request_id"], seen.pipeline)
+        about = provenance(request.scope["request_id"], seen.model)
         return _json({**about, **embedding_answer(matrix, wanted)}, seen)
 
     _add(router, f"/embed/{task.modality}", embed, task, options, EmbeddingAnswer)

@@ -1,22 +1,32 @@
-"""What a running server holds: decode workers, the device's queue, the models, and whether it is ready."""
+"""What a running server holds: decode workers, the engine and its queue, the models, and whether it is ready."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models.heads.base import Row
 from preprocessors.base import Sample
-from service.batcher import Batcher, Prediction
+from service.admission import Admission, Bounds, Load
+from service.call import current_call
 from service.decoding import DecodePool
-from service.errors import Problem, not_ready
-from service.pipeline import Pipeline, load_pipelines
+from service.engine.base import Engine, EngineOptions, ModelInfo
+from service.engine.base import Load as LoadModels
+from service.engine.registry import ENGINES
+from service.errors import Problem, draining, not_ready
+from service.estimates import Estimates
+from service.lane import Prediction
+from service.metrics import Metrics
+from service.pipeline import load_pipelines
+from service.scheduler import Scheduler
 from service.settings import Settings
+from service.slots import Slots
 from service.tasks import TASKS
+from service.traffic import Traffic
 
-Announce = Callable[[list[Pipeline]], None]
+Announce = Callable[[list[ModelInfo]], None]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +38,7 @@ class Perceived:
     sample: Sample
     predictions: Sequence[Prediction]
     decode_ms: float
+    decode_wait_ms: float = 0.0
 
     @property
     def rows(self) -> list[Row]:
@@ -35,7 +46,8 @@ class Perceived:
 
     @property
     def queue_ms(self) -> float:
-        return max(prediction.queue_ms for prediction in self.predictions)
+        """Waiting for a decode worker, and then for the device."""
+        return self.decode_wait_ms + max(prediction.queue_ms for prediction in self.predictions)
 
     @property
     def forward_ms(self) -> float:
@@ -47,16 +59,28 @@ class Perceived:
 
 
 class Runtime:
-    """Use as an async context manager; models load and warm up behind it, then `ready` turns true and is announced."""
+    """Use as an async context manager; models load and warm up behind it, then `ready` turns true and is announced.
 
-    def __init__(self, settings: Settings, announce: Announce | None = None) -> None:
-        self.announce = announce or (lambda pipelines: None)
+    load: what makes the models of the settings; the engine calls it, in its own process.
+    """
+
+    def __init__(self, settings: Settings, announce: Announce | None = None, load: LoadModels = load_pipelines) -> None:
+        self.announce = announce or (lambda models: None)
         self.settings = settings
-        self.pipelines: dict[str, Pipeline] = {}
+        self.models: Mapping[str, ModelInfo] = {}
         self.ready = False
-        self.draining = False
         self.fault: str | None = None
-        self.batcher = Batcher(settings.max_batch_size, settings.max_queue)
+        self.traffic = Traffic()
+        self.metrics = Metrics()
+        self.engine: Engine = ENGINES[settings.engine](settings, engine_options(settings), load)
+        self.scheduler = Scheduler(
+            self.engine, settings.max_batch_size, settings.max_batch_elements, self.metrics.batch
+        )
+        self.estimates = Estimates(self.scheduler.costs, settings.max_batch_size)
+        bounds = Bounds(settings.max_queue, settings.max_queue_bytes, settings.max_queue_wait_s)
+        self.admission = Admission(bounds, settings.decode_workers)
+        self.metrics.watch(self.admission, lambda: self.engine.restarts)
+        self.decode_slots = Slots(settings.decode_workers)
         self.decoding = DecodePool(
             settings.decode_workers,
             settings.decode_timeout_s,
@@ -70,29 +94,35 @@ class Runtime:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self.ready, self.draining = False, True
+        self.ready, self.traffic.draining = False, True
         if self._loading is not None:
             await self._loading
-        await self.batcher.close()
+        await self.scheduler.close()
+        await self.engine.close()
         await asyncio.to_thread(self.decoding.close)
 
     async def _load(self) -> None:
         try:
             started = time.perf_counter()
-            self.pipelines = await asyncio.to_thread(self._load_and_warm_up)
-            log.info("ready with %s after %.1f s", ", ".join(self.pipelines), time.perf_counter() - started)
+            await asyncio.to_thread(self.decoding.warm_up)
+            self.models = (await self.engine.start()).models
+            await self._learn_costs()
+            for model in self.models.values():
+                self.metrics.serves(model.name, model.version, model.path)
+            log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)
             self.ready = True
-            self.announce(list(self.pipelines.values()))
+            self.announce(list(self.models.values()))
         except Exception as error:
             log.critical("loading failed: %s", error, exc_info=error)
             self.fault = str(error)
 
-    def _load_and_warm_up(self) -> dict[str, Pipeline]:
-        self.decoding.warm_up()
-        pipelines = load_pipelines(self.settings)
-        for pipeline in pipelines.values():
-            pipeline.warm_up(self.settings.max_batch_size)
-        return pipelines
+    async def _learn_costs(self) -> None:
+        """Time the smallest batch and the largest, so that the first requests are not admitted by guesses."""
+        for model in self.models.values():
+            for size in sorted({1, self.settings.max_batch_size}):
+                started = time.perf_counter()
+                await self.engine.run(model.name, [model.preprocessor.blank()] * size)
+                self.scheduler.costs[model.name].observe(size, time.perf_counter() - started)
 
     def check_alive(self) -> None:
         """Raises Problem 503 where loading failed: only a restart can help."""
@@ -102,15 +132,20 @@ class Runtime:
     def check_ready(self) -> None:
         """Raises Problem 503 while models load, after loading failed, and while the server drains."""
         self.check_alive()
-        if self.draining:
-            raise not_ready("the server is shutting down: another replica answers")
+        if self.traffic.draining:
+            raise draining()
         if not self.ready:
             raise not_ready("the models are loading: try again in a moment")
 
-    def pipeline(self, path: str, name: str | None) -> Pipeline:
+    async def check_engine(self) -> None:
+        """Raises WorkerLost where the engine cannot compute. While batches run, the engine watches over itself."""
+        if self.scheduler.idle:
+            await self.engine.check()
+
+    def model(self, path: str, name: str | None) -> ModelInfo:
         """The named model of a task, or its first. Raises Problem 404 naming those there are."""
         self.check_ready()
-        candidates = {key: value for key, value in self.pipelines.items() if value.path == path}
+        candidates = {key: value for key, value in self.models.items() if value.path == path}
         if name is None and candidates:
             return next(iter(candidates.values()))
         if name not in candidates:
@@ -118,10 +153,32 @@ class Runtime:
             raise Problem(404, "model_not_found", f"no model {name!r} answers /{path}; there is: {known}")
         return candidates[name]
 
-    async def perceive(self, pipeline: Pipeline, payload: bytes, options: Any) -> Perceived:
-        """Decode in a worker process, then share a forward pass. Raises PayloadError and Overloaded."""
-        started = time.perf_counter()
-        sample = await self.decoding.decode(pipeline.preprocessor, payload, options)
-        decode_ms = 1e3 * (time.perf_counter() - started)
-        predictions = await self.batcher.submit(sample.views, pipeline.run)
-        return Perceived(sample, predictions, decode_ms)
+    async def perceive(self, model: ModelInfo, payload: bytes, options: Any) -> Perceived:
+        """Decode in a worker process, then share a forward pass.
+
+        Raises PayloadError, Overloaded, DeadlineExceeded, WorkerLost and OutOfMemory.
+        """
+        call = current_call()
+        call.model = model.name
+        place = call.take_place() or self.admission.admit(self.estimates.sample(model.name), call.priority)
+        with place:
+            came = time.perf_counter()
+            async with self.decode_slots.hold(call.priority):
+                started = time.perf_counter()
+                sample = await self.decoding.decode(model.preprocessor, payload, options)
+            decode_s = time.perf_counter() - started
+            self.estimates.learn(call.path, model.name, decode_s)
+            place.become(self._load_of(model.name, sample))
+            predictions = await self.scheduler.submit(model.name, sample.views, call.priority, call.deadline)
+        perceived = Perceived(sample, predictions, 1e3 * decode_s, 1e3 * (started - came))
+        self.metrics.perceived(model.name, decode_s, 1e-3 * perceived.queue_ms)
+        return perceived
+
+    def _load_of(self, model: str, sample: Sample) -> Load:
+        """What is left to do for a sample, and to keep."""
+        views = len(sample.views)
+        return Load(views, sum(view.nbytes for view in sample.views), 0.0, self.estimates.device_s(model, views))
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    return EngineOptions(hang_timeout_s=settings.engine_hang_timeout_s, start_timeout_s=settings.engine_start_timeout_s)

@@ -1,35 +1,60 @@
-"""Run the application under uvicorn, and say so once it answers."""
+"""Run the application under uvicorn, say so once it answers, and end in order."""
 
-import logging
+import math
+import os
 import signal
+from types import FrameType
 
 import uvicorn
 
+from service import logs
 from service.app import create_app
 from service.console import show_serving
-from service.pipeline import Pipeline
+from service.engine.base import Load, ModelInfo
+from service.pipeline import load_pipelines
+from service.runtime import Runtime
 from service.settings import Settings
 
-DRAIN_S = 30
+
+class DrainingServer(uvicorn.Server):
+    """On the first signal it lets nobody in and answers who is there; on the second it ends at once.
+
+    Until the last one is answered it goes on listening: whoever still comes is told to go elsewhere, and probes see it.
+    """
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self.runtime = runtime
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.runtime.traffic.draining:
+            os._exit(128 + sig)  # workers and engines end with this process
+        self.runtime.traffic.draining = True
+        super().handle_exit(sig, frame)
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        await self.runtime.traffic.drain(self.runtime.settings.drain_timeout_s)
 
 
-def run_server(settings: Settings) -> None:
+def run_server(settings: Settings, load: Load = load_pipelines) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings.log_level, settings.log_format)
 
-    def announce(pipelines: list[Pipeline]) -> None:
+    def announce(models: list[ModelInfo]) -> None:
         host, port = server.servers[0].sockets[0].getsockname()[:2]
-        show_serving(f"http://{host}:{port}", pipelines)
+        show_serving(f"http://{host}:{port}", models)
 
+    app = create_app(settings, announce, load)
     config = uvicorn.Config(
-        create_app(settings, announce),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
-        access_log=settings.log_level == "debug",
-        timeout_graceful_shutdown=DRAIN_S,
+        access_log=False,
+        timeout_graceful_shutdown=max(1, math.ceil(settings.drain_timeout_s)),
     )
-    server = uvicorn.Server(config)
+    server = DrainingServer(config, app.state.runtime)
     # uvicorn drains, then raises the signal again under the handler it found: an orderly end is status 0.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda number, frame: None)

@@ -1,15 +1,24 @@
 """Settings of the server, from the environment (UNIREPLKNET_PORT=9000) and from the command line."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.predictor import Precision
+from service.keys import read_keys
 
 EMBEDDED_CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 MEGABYTE = 1_000_000
+
+
+class LogFormat(StrEnum):
+    """Lines for people, or JSON objects for programs."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Settings(BaseSettings):
@@ -24,10 +33,28 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="cpu, cuda, cuda:1, or auto: the first CUDA device, else the CPU")
     precision: Precision = Field(Precision.FLOAT32, description="What the networks compute in")
+    engine: str = Field(
+        "process", pattern="^(process|thread)$", description="Where models compute: a process that is replaced, or here"
+    )
+    engine_hang_timeout_s: float = Field(30.0, gt=0, description="A batch that takes longer means a hung engine")
+    engine_start_timeout_s: float = Field(600.0, gt=0, description="Longest loading of all models")
     channels_last: bool | None = Field(None, description="Memory format of feature maps; by default chosen by device")
     threads: int = Field(0, ge=0, description="CPU threads of a forward pass; 0 leaves the choice to torch")
     max_batch_size: int = Field(16, ge=1, description="Most samples that share a forward pass")
-    max_queue: int = Field(256, ge=1, description="Most samples that wait for a device; beyond, requests get 429")
+    max_batch_elements: int = Field(
+        1 << 26, ge=1, description="Most numbers (pixels, samples, coordinates) in all inputs of a forward pass"
+    )
+    max_queue: int = Field(256, ge=1, description="Most samples that are admitted at a time; beyond, requests get 429")
+    max_queue_bytes: int = Field(1_000 * MEGABYTE, ge=1, description="Most bytes of them; beyond, requests get 429")
+    max_queue_wait_s: float = Field(
+        10.0, gt=0, description="Longest predicted wait for an answer; beyond, requests get 429"
+    )
+    request_timeout_s: float = Field(
+        60.0, gt=0, description="Time for a request that names none by X-Request-Timeout-Ms; beyond, it gets 504"
+    )
+    max_request_timeout_s: float = Field(300.0, gt=0, description="Most time that a request may ask for")
+    body_timeout_s: float = Field(30.0, gt=0, description="Longest time to receive a request's body; beyond, 408")
+    drain_timeout_s: float = Field(30.0, ge=0, description="Time for open requests to be answered before shutdown")
     max_items: int = Field(32, ge=1, description="Most files in one request")
     max_body_bytes: int = Field(32 * MEGABYTE, ge=1, description="Largest request body")
     decode_workers: int = Field(
@@ -40,8 +67,34 @@ class Settings(BaseSettings):
         pattern=r"^(\w+=\w+(,\w+=\w+)*)?$",
         description="Libraries that decode in place of the built-in ones, such as video=decord,pointcloud=open3d",
     )
+    api_keys: str = Field(
+        "",
+        repr=False,
+        description="Keys, separated by commas, or @FILE with one a line; clients send one as bearer token",
+    )
+    rate_limit: str = Field(
+        "", pattern=r"^([1-9]\d*/(s|min|h))?$", description="Requests that each key may send, such as 100/s or 1000/h"
+    )
+    log_format: LogFormat = Field(LogFormat.TEXT, description="text for people, json for programs")
     log_level: str = Field("info", pattern="^(debug|info|warning|error|critical)$", description="Least severity logged")
 
     def decoder(self, modality: str) -> str | None:
         """The library that was chosen to decode a modality."""
         return dict(pair.split("=") for pair in self.decoders.split(",") if pair).get(modality)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return read_keys(self.api_keys)
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_keys(cls, text: str) -> str:
+        read_keys(text)
+        return text
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate(cls, text: str, info: ValidationInfo) -> str:
+        if text and not info.data.get("api_keys"):
+            raise ValueError("rates are limited by key: set api_keys too")
+        return text

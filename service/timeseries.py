@@ -8,13 +8,13 @@ from fastapi import APIRouter, Request, Response
 
 from models.heads.forecast import Forecast, ForecastOptions
 from preprocessors.histories.weather_options import WeatherOptions
+from service.engine.base import ModelInfo
 from service.errors import malformed
 from service.formats import JSON, to_json
 from service.openapi import problem_responses
 from service.options import ModelOptions, Options, ParsedOptions
 from service.payload import Payload
 from service.perceiving import Perception, perceive_payload
-from service.pipeline import Pipeline
 from service.routes import interpreted
 from service.runtime import Runtime
 
@@ -38,8 +38,8 @@ def timeseries_router(runtime: Runtime) -> APIRouter:
     router = APIRouter(tags=["weather"])
     options = Options("TimeseriesOptions", ModelOptions, WeatherOptions)
 
-    def check(pipeline: Pipeline, parsed: ParsedOptions) -> None:
-        pipeline.head.check(ForecastOptions())
+    def check(model: ModelInfo, parsed: ParsedOptions) -> None:
+        model.head.check(ForecastOptions())
 
     async def forecast(request: Request) -> Response:
         """The mean forecast; quantiles are not offered."""
@@ -104,7 +104,7 @@ def kserve_answer(request_id: str, seen: Perception, body: Body, result: Forecas
         "id": request_id,
         "created_at": int(time.time()),
         "status": "completed",
-        "model": seen.pipeline.name,
+        "model": seen.model.name,
         "outputs": [{**output, "error": None}],
         "error": None,
         "usage": None,

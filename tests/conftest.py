@@ -1,5 +1,6 @@
 """What several test files need: reference data where it is at hand, and checkpoints too small to wait for."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 SharedPath = Callable[[str], Path]
 
+os.environ.setdefault("UNIREPLKNET_ENGINE", "thread")  # tests/service/engine has the process that serves by default
 torch.set_num_threads(1)  # networks this small gain nothing from threads, and lose much on a busy machine
 
 

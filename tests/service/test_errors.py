@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from service import errors
-from service.batcher import Overloaded
+from service.admission import Overloaded
 from service.middleware import RequestIds
 from tests.service.conftest import encoded, picture
 

@@ -133,17 +133,3 @@ def test_scores_of_several_views_are_averaged_and_each_is_told(client: TestClien
     assert len({tuple(sorted(view.items())) for view in views}) > 1
     mean = {label: np.mean([view[label] for view in views]) for label in LABELS}
     assert {item["label"]: item["score"] for item in answer["predictions"]} == pytest.approx(mean, abs=1e-6)
-
-
-@pytest.mark.parametrize("task", SEVERAL_VIEWS)
-def test_more_views_than_the_queue_holds_are_refused_at_once(tiny_checkpoints: tuple[Path, ...], task: str) -> None:
-    from service.app import create_app
-    from tests.service.conftest import wait_until_ready
-
-    options, _ = SEVERAL_VIEWS[task]
-    settings = Settings(checkpoints=tiny_checkpoints, device="cpu", decode_workers=1, max_queue=2)
-    with TestClient(create_app(settings)) as client:
-        wait_until_ready(client)
-        response = client.post(f"/{task}", content=TINY[task].payload(3), params=options)
-        assert (response.status_code, response.json()["code"]) == (429, "overloaded")
-        assert client.post(f"/{task}", content=TINY[task].payload(3)).status_code == 200

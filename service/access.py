@@ -1,0 +1,53 @@
+"""Who may ask: bearer tokens on every route but the probes and the empty page, and how often each may."""
+
+import math
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.errors import Problem
+from service.keys import Keys
+from service.rate import Rate, TokenBucket
+
+OPEN = ("/health/", "/playground/")  # orchestrators have no key; the page asks for one
+PAGE = "/"
+SCHEME = "bearer"
+
+
+class Access:
+    """keys: those that are let in, all where there are none. rate: of each key, or None for any."""
+
+    def __init__(self, app: ASGIApp, keys: Keys, rate: Rate | None = None) -> None:
+        self.app, self.keys, self.rate = app, keys, rate
+        self._buckets = [TokenBucket(rate) for _ in range(len(keys))] if rate else []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and len(self.keys) and not is_open(scope["path"]):
+            self._check(Headers(scope=scope).get("authorization", ""))
+        await self.app(scope, receive, send)
+
+    def _check(self, authorization: str) -> None:
+        """Raises Problem 401 without a known key, 429 with one that comes too often."""
+        scheme, _, key = authorization.partition(" ")
+        place = self.keys.place(key.strip().encode("latin-1"))  # as it was sent
+        if scheme.lower() != SCHEME or place is None:
+            raise _unauthorized(authorization)
+        if self.rate is not None:
+            self._spend(place, self.rate)
+
+    def _spend(self, place: int, rate: Rate) -> None:
+        wait_s = self._buckets[place].take()
+        if wait_s:
+            after = str(max(1, math.ceil(wait_s)))
+            detail = f"this key may ask {rate.count} times in {rate.period_s:g} s: try again in {after} s"
+            raise Problem(429, "rate_limited", detail, {"limit": rate.count}, {"Retry-After": after})
+
+
+def is_open(path: str) -> bool:
+    return path == PAGE or path.startswith(OPEN)
+
+
+def _unauthorized(authorization: str) -> Problem:
+    fault = "is not known" if authorization else "is missing"
+    detail = f"the key {fault}: send one that the operator gave you, as the header Authorization: Bearer <key>"
+    return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})

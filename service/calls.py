@@ -1,0 +1,78 @@
+"""Each request as a call: how urgent it is, until when it is of use, and whether somebody still waits for it."""
+
+import asyncio
+import re
+import time
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.call import CURRENT_CALL, Call
+from service.departure import Departure
+from service.errors import draining, malformed
+from service.lane import DeadlineExceeded
+from service.priority import Priority
+from service.traffic import Traffic
+
+MILLISECONDS = re.compile(r"0*[1-9][0-9]{0,9}")
+ALWAYS_OPEN = ("/health/", "/metrics")
+
+
+class Calls:
+    """Ends the work for a request whose time is over (504), or whose client has gone (499, in the log alone).
+
+    timeout_s: for requests that name none by X-Request-Timeout-Ms. max_timeout_s: the most that they get.
+    """
+
+    def __init__(self, app: ASGIApp, traffic: Traffic, timeout_s: float, max_timeout_s: float) -> None:
+        self.app, self.traffic = app, traffic
+        self.timeout_s, self.max_timeout_s = timeout_s, max_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(ALWAYS_OPEN):
+            await self.app(scope, receive, send)
+            return
+        if self.traffic.draining:
+            raise draining()
+        headers = Headers(scope=scope)
+        deadline = time.monotonic() + self._timeout_s(headers.get("x-request-timeout-ms"))
+        call = scope["call"] = Call(scope["path"], _priority(headers.get("x-priority")), deadline)
+        CURRENT_CALL.set(call)
+        self.traffic.enter(call)
+        try:
+            await self._serve(call, scope, receive, send)
+        finally:
+            self.traffic.leave(call)
+
+    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+        departure = Departure(receive, send)
+        try:
+            async with asyncio.timeout_at(call.deadline) as call.timer:
+                await self.app(scope, departure.receive, departure.send)
+        except TimeoutError as error:
+            if call.timer is None or not call.timer.expired():
+                raise
+            raise DeadlineExceeded from error
+        except asyncio.CancelledError:
+            serving = asyncio.current_task()
+            if not departure.gone or serving is None:
+                raise
+            serving.uncancel()
+            raise ClientDisconnect from None
+        finally:
+            departure.close()
+
+    def _timeout_s(self, given: str | None) -> float:
+        if given is None:
+            return min(self.timeout_s, self.max_timeout_s)
+        if not MILLISECONDS.fullmatch(given):
+            raise malformed(f"X-Request-Timeout-Ms is {given!r}, expected a positive number of milliseconds")
+        return min(int(given) / 1e3, self.max_timeout_s)
+
+
+def _priority(given: str | None) -> Priority:
+    try:
+        return Priority(given.strip().lower()) if given is not None else Priority.INTERACTIVE
+    except ValueError:
+        raise malformed(f"X-Priority is {given!r}, expected one of: {', '.join(Priority)}") from None

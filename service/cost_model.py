@@ -1,0 +1,43 @@
+"""How long a batch will take, learned from those before it."""
+
+MEMORY = 0.95  # weight that the past keeps at every observation: about the last twenty count
+DISTINCT = 1e-3  # variance of sizes, relative to the square of their mean, below which a slope would be noise
+
+
+class CostModel:
+    """seconds = a + b n, by least squares with exponentially fading weights; a and b are never negative.
+
+    While batches are all of one size, the line keeps its shape and follows their height; at first it is proportional.
+    Nothing seen costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self._weight = self._n = self._s = self._nn = self._ns = 0.0
+        self._start, self._slope = 0.0, 0.0
+
+    def observe(self, n: int, seconds: float) -> None:
+        """A batch of n took so long."""
+        self._weight = MEMORY * self._weight + 1
+        self._n = MEMORY * self._n + n
+        self._s = MEMORY * self._s + seconds
+        self._nn = MEMORY * self._nn + n * n
+        self._ns = MEMORY * self._ns + n * seconds
+        variance = self._weight * self._nn - self._n**2
+        self._start, self._slope = self._fitted(variance) if variance > DISTINCT * self._n**2 else self._scaled()
+
+    def seconds(self, n: float) -> float:
+        """Predicted time of a batch of n."""
+        return self._start + self._slope * n
+
+    def _fitted(self, variance: float) -> tuple[float, float]:
+        slope = (self._weight * self._ns - self._n * self._s) / variance
+        start = (self._s - slope * self._n) / self._weight
+        if slope < 0:
+            return self._s / self._weight, 0.0
+        return (start, slope) if start >= 0 else (0.0, self._ns / self._nn)
+
+    def _scaled(self) -> tuple[float, float]:
+        expected = self._start * self._weight + self._slope * self._n
+        if not expected:
+            return 0.0, self._s / self._n
+        return self._start * self._s / expected, self._slope * self._s / expected

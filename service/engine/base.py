@@ -1,0 +1,161 @@
+"""The contract of every engine: it is told which batch to run, and answers with a row for every view."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from models.checkpoint import ModelCard
+from models.heads.base import Head, Row
+from preprocessors.base import Array, Preprocessor
+from service.pipeline import Pipeline
+from service.settings import Settings
+from service.tasks import Task
+
+Load = Callable[[Settings], Mapping[str, Pipeline]]
+OnLost = Callable[[str], None]  # is told why
+
+
+class OutOfMemory(Exception):
+    """The batch does not fit the device. The engine goes on, and a smaller batch may fit."""
+
+
+@dataclass(eq=False)
+class WorkerLost(Exception):
+    """The engine died or hung before the batch was answered, or there is none at the moment.
+
+    retry_after_s: how long starting one took the last time.
+    """
+
+    detail: str
+    retry_after_s: float = 1.0
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class EngineState(StrEnum):
+    """`failed`: the models could not be loaded, and only a restart with other settings helps."""
+
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """All of a loaded model but its weights. `path` is its task's URL.
+
+    head: for `check` and `interpret`; its parameters are on the meta device and have no values.
+    """
+
+    path: str
+    task: Task
+    card: ModelCard
+    version: str
+    preprocessor: Preprocessor[Any]
+    head: Head
+    device: str
+    precision: str
+    parameters: int
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The models that an engine runs, by name, in the order of the settings."""
+
+    models: Mapping[str, ModelInfo]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """depth: runs that may be outstanding; with 2, one is computed while the bytes of the next are in place already.
+
+    hang_timeout_s: a batch that takes longer means that the engine hangs. heartbeat_s: how often an idle engine is
+    asked whether it lives. start_timeout_s: longest loading. max_backoff_s: longest pause between attempts to replace
+    an engine; the first is made at once. fresh_s: how long an answered batch proves that the engine works.
+    """
+
+    depth: int = 2
+    hang_timeout_s: float = 30.0
+    heartbeat_s: float = 10.0
+    start_timeout_s: float = 600.0
+    max_backoff_s: float = 30.0
+    fresh_s: float = 5.0
+
+    def backoff_s(self, failures: int) -> float:
+        """Pause before the next attempt after so many that failed: 0, 1, 2, 4, ... seconds."""
+        return min(self.max_backoff_s, 2.0 ** min(failures - 1, 16)) if failures else 0.0
+
+
+class Engine(Protocol):
+    """depth: how many runs may be outstanding. restarts: how often the engine was replaced."""
+
+    depth: int
+    restarts: int
+
+    @property
+    def state(self) -> EngineState: ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether `run` would run a batch now."""
+        ...
+
+    async def start(self) -> Loaded:
+        """Load the models and warm them up. Raises what loading raises, such as CheckpointError, and WorkerLost."""
+        ...
+
+    async def run(self, model: str, views: Sequence[Array]) -> list[Row]:
+        """Rows of one batch, float32 on the CPU, in the order of the views.
+
+        Raises what the model raises, OutOfMemory, and WorkerLost. A caller that is cancelled leaves a batch that was
+        handed over to be computed, and its place to the next once it is.
+        """
+        ...
+
+    async def check(self, timeout_s: float = 5.0) -> None:
+        """Compute something small, unless that was just done. Raises WorkerLost, or what the model raises."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what runs, then leave nothing behind."""
+        ...
+
+
+def find(pipelines: Mapping[str, Pipeline], model: str) -> Pipeline:
+    """Raises LookupError naming those there are."""
+    if model not in pipelines:
+        raise LookupError(f"no model {model!r} is loaded; there is: {', '.join(pipelines)}")
+    return pipelines[model]
+
+
+def model_info(pipeline: Pipeline) -> ModelInfo:
+    predictor = pipeline.predictor
+    return ModelInfo(
+        path=pipeline.path,
+        task=pipeline.task,
+        card=pipeline.card,
+        version=pipeline.version,
+        preprocessor=pipeline.preprocessor,
+        head=_without_weights(pipeline.head),
+        device=str(predictor.device),
+        precision=str(predictor.precision),
+        parameters=sum(parameter.numel() for parameter in predictor.model.parameters()),
+    )
+
+
+def _without_weights(head: Head) -> Head:
+    """A copy whose parameters have no values. Its buffers stay, on the CPU: an answer may need such constants."""
+    copies: dict[int, Tensor] = {id(item): item.detach().cpu() for item in head.buffers()}
+    for parameter in head.parameters():
+        copies[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
+    return copy.deepcopy(head, copies)

@@ -1,0 +1,129 @@
+"""The process that engines are forked from. It has one thread, has imported what engines need, and computes nothing.
+
+It ends when the server does, however that ends, and its engines end with it, even those that hang.
+"""
+
+import contextlib
+import ctypes
+import gc
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NoReturn
+
+STATUS = struct.Struct("q")  # what a fork's status pipe carries: its process id, and in the end its exit code
+MAX_FDS = 32
+PR_SET_PDEATHSIG = 1
+
+Main = Callable[[Sequence[int]], int]
+
+
+@dataclass(frozen=True)
+class _Fork:
+    """status: where its end is told. lifeline: reads end-of-file when it has ended."""
+
+    pid: int
+    status: int
+    lifeline: int
+
+
+class Cradle:
+    """Forks a process that runs `main` for every request. A request is a byte and file descriptors.
+
+    The first descriptor is the status pipe; `main` is given the others, and returns the exit code.
+    """
+
+    def __init__(self, control: socket.socket, main: Main) -> None:
+        self._control, self._main = control, main
+        self._selector = selectors.DefaultSelector()
+        self._forks: dict[int, _Fork] = {}
+
+    def serve(self) -> None:
+        """Until the other end of `control` is closed."""
+        self._selector.register(self._control, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fd in self._forks:
+                    self._bury(self._forks.pop(key.fd))
+                elif not self._answer():
+                    return self._kill_all()
+
+    def _answer(self) -> bool:
+        request, fds, _, _ = socket.recv_fds(self._control, 1, MAX_FDS)
+        if request:
+            self._fork(fds[0], fds[1:])
+        return bool(request)
+
+    def _fork(self, status: int, fds: Sequence[int]) -> None:
+        lifeline, held = os.pipe()
+        cradle, pid = os.getpid(), os.fork()
+        if pid == 0:
+            os.close(lifeline)
+            self._become(cradle, status, fds)
+        for fd in (held, *fds):
+            os.close(fd)
+        self._forks[lifeline] = _Fork(pid, status, lifeline)
+        self._selector.register(lifeline, selectors.EVENT_READ)
+        _tell(status, pid)
+
+    def _become(self, cradle: int, status: int, fds: Sequence[int]) -> NoReturn:
+        """What the fork does in place of returning: the cradle's business is not its own."""
+        code = 1
+        try:
+            _die_with(cradle)
+            self._selector.close()
+            self._control.close()
+            for other in self._forks.values():
+                os.close(other.lifeline)
+                os.close(other.status)
+            os.close(status)
+            code = self._main(fds)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)  # no handlers of the cradle's, and no waiting for threads of libraries
+
+    def _bury(self, fork: _Fork) -> None:
+        self._selector.unregister(fork.lifeline)
+        _, status = os.waitpid(fork.pid, 0)
+        _tell(fork.status, os.waitstatus_to_exitcode(status))
+        os.close(fork.lifeline)
+        os.close(fork.status)
+
+    def _kill_all(self) -> None:
+        for fork in self._forks.values():
+            os.kill(fork.pid, signal.SIGKILL)
+
+
+def _tell(status: int, value: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the server has lost interest
+        os.write(status, STATUS.pack(value))
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends. On Linux; elsewhere the parent sees to it if it can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            raise SystemExit("the cradle ended while it forked this process")
+
+
+def main(control: int, entry: str, modules: Sequence[str]) -> None:
+    """entry: "module:function" that forks run. modules: what is imported once, for all of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal, and the server decides
+    module, _, function = entry.partition(":")
+    run = getattr(import_module(module), function)
+    for name in modules:
+        import_module(name)
+    gc.collect()
+    gc.freeze()  # a collection in a fork would touch, and so copy, the memory that it shares with the others
+    Cradle(socket.socket(fileno=control), run).serve()

@@ -1,0 +1,215 @@
+"""The server's end of one engine process: batches out, rows in, and a watch on whether it still answers."""
+
+import asyncio
+import pickle
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+
+from models.heads.base import Row
+from preprocessors.base import Array
+from service.engine.arena import Arena, Layout, Slot
+from service.engine.base import EngineOptions, Load, Loaded, WorkerLost
+from service.engine.channel import CHUNK, Kind, Unframer, encoded
+from service.engine.faults import from_wire
+from service.engine.nursery import ForkedProcess, Nursery
+from service.engine.worker import written_order
+from service.settings import Settings
+
+END_PATIENCE_S = 5.0
+
+
+class EngineLink:
+    """One engine process from its start to its end. Belongs to the running event loop.
+
+    loaded: what it has loaded, once it has. lost: why it can no longer be used, once it cannot. Every answer comes in
+    the order of the questions, so the first of those that are open is the one to wait for.
+    """
+
+    def __init__(self, nursery: Nursery, options: EngineOptions) -> None:
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self.loaded: asyncio.Future[Loaded] = self._loop.create_future()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        self.answered_at: float | None = None
+        self.start_s = 1.0
+        self._open: deque[asyncio.Future[Any]] = deque()
+        self._first_since = 0.0
+        self._slots = [Slot(Arena(), Arena()) for _ in range(options.depth)]
+        self._free = deque(range(options.depth))
+        self._unframer = Unframer()
+        self._socket, self.process = self._fork(nursery)
+        self._loop.add_reader(self._socket, self._receive)
+        self._watch: asyncio.TimerHandle | None = None
+
+    @property
+    def ready(self) -> bool:
+        return not self.lost.done() and self.loaded.done() and self.loaded.exception() is None
+
+    async def load(self, function: Load, settings: Settings) -> Loaded:
+        """What the engine has loaded and warmed up. Raises what loading raised, and WorkerLost."""
+        began = time.monotonic()
+        self._send(Kind.LOAD, written_order(function, settings))
+        loaded = await asyncio.shield(self.loaded)
+        self.start_s = time.monotonic() - began
+        self._keep_watch()
+        return loaded
+
+    def submit(self, model: str, views: Sequence[Array]) -> "asyncio.Future[list[Row]]":
+        """Hand a batch over; no more than `depth` at a time. Raises WorkerLost, and TypeError for what is no array."""
+        if not self.ready:
+            raise WorkerLost("the engine is not running")
+        number = self._free.popleft()
+        try:
+            layout = self._slots[number].inbox.write({"views": views})
+        except BaseException:
+            self._free.append(number)
+            raise
+        return self._ask(Kind.RUN, orjson.dumps((number, model, layout["views"])))
+
+    async def drain(self) -> None:
+        """Wait until everything is answered, or will never be."""
+        if self._open:
+            await asyncio.wait(self._open)
+
+    async def end(self) -> int | None:
+        """Stop the process if it still runs: by itself when it has nothing left to do, by force when it is lost or
+        loading. Returns its exit code; None where nobody knows. Raises TimeoutError where it cannot be stopped."""
+        forced = not self.ready
+        self.lose("the engine was stopped")
+        if self.process.pid is None:  # it is not forked yet, and will end as soon as it is
+            self.process.abandon()
+            return None
+        if forced:
+            self.process.kill()
+        try:
+            return await self.process.wait(END_PATIENCE_S)
+        except TimeoutError:
+            self.process.kill()
+            return await self.process.wait(END_PATIENCE_S)
+
+    def lose(self, reason: str) -> None:
+        """Give the process up: whatever waits for it fails with WorkerLost. The first reason counts."""
+        if self.lost.done():
+            return
+        self.lost.set_result(reason)
+        if self._watch is not None:
+            self._watch.cancel()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()  # the process ends when it reads this
+        for slot in self._slots:
+            slot.close()
+        for future in (self.loaded, *self._open):
+            if not future.done():
+                future.set_exception(WorkerLost(reason, self.start_s))
+                future.exception()  # it may be that nobody waits any more
+        self._open.clear()
+
+    def _fork(self, nursery: Nursery) -> tuple[socket.socket, ForkedProcess]:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        arenas = (arena.fd for slot in self._slots for arena in (slot.inbox, slot.outbox))
+        with theirs:
+            try:
+                return ours, nursery.fork([theirs.fileno(), *arenas])
+            except BaseException:
+                ours.close()
+                for slot in self._slots:
+                    slot.close()
+                raise
+
+    def _ask(self, kind: Kind, body: bytes = b"") -> asyncio.Future[Any]:
+        future = self._loop.create_future()
+        if not self._open:
+            self._first_since = time.monotonic()
+        self._open.append(future)
+        self._send(kind, body)
+        return future
+
+    def _send(self, kind: Kind, body: bytes) -> None:
+        message = encoded(kind, body)
+        try:
+            sent = self._socket.send(message)
+        except OSError as error:
+            return self.lose(f"the engine does not listen ({error})")
+        if sent < len(message):  # its buffer holds all that may be open at a time many times over
+            self.lose("the engine does not listen")
+
+    def _receive(self) -> None:
+        try:
+            data = self._socket.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            return self.lose("the engine process ended")
+        for kind, body in self._unframer.feed(data):
+            ANSWERS[kind](self, body)
+
+    def _load_answered(self, body: bytes) -> None:
+        try:
+            self.loaded.set_result(pickle.loads(body))
+        except Exception as error:  # a class that only the engine can import
+            self.loaded.set_exception(error)
+
+    def _load_failed(self, body: bytes) -> None:
+        self.loaded.set_exception(from_wire(*orjson.loads(body)))
+
+    def _rows_came(self, body: bytes) -> None:
+        number, layout = orjson.loads(body)
+        rows = _rows(self._slots[number].outbox, layout)
+        self._free.append(number)
+        self.answered_at = time.monotonic()
+        self._settle(lambda future: future.set_result(rows))
+
+    def _error_came(self, body: bytes) -> None:
+        number, kind, message = orjson.loads(body)
+        self._free.append(number)
+        self._settle(lambda future: future.set_exception(from_wire(kind, message)))
+
+    def _pong_came(self, body: bytes) -> None:
+        self._settle(lambda future: future.set_result(None))
+
+    def _settle(self, answer: Callable[[asyncio.Future[Any]], None]) -> None:
+        future = self._open.popleft()
+        self._first_since = time.monotonic()
+        if not future.done():
+            answer(future)
+
+    def _keep_watch(self) -> None:
+        """Ask whether it lives when it has nothing to do; give it up when the first in line has waited too long."""
+        waited = time.monotonic() - self._first_since if self._open else 0.0
+        limit = self._options.hang_timeout_s
+        if waited >= limit:
+            self.process.kill()
+            return self.lose(f"the engine hung: it did not answer for {limit:g} s")
+        if not self._open:
+            self._ask(Kind.PING)
+        pause = limit - waited if self._open else 0.0
+        if not self.lost.done():
+            self._watch = self._loop.call_later(min(pause, self._options.heartbeat_s), self._keep_watch)
+
+
+def _rows(outbox: Arena, layout: Layout) -> list[Row]:
+    """The rows that an engine wrote as columns. Copied, since the next run will write over them."""
+    columns = [
+        [tensor for block in blocks for tensor in torch.from_numpy(np.array(outbox.array(block))).unbind()]
+        for blocks in layout.values()
+    ]
+    return [dict(zip(layout, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+ANSWERS: dict[Kind, Callable[[EngineLink, bytes], None]] = {
+    Kind.LOADED: EngineLink._load_answered,
+    Kind.FAILED: EngineLink._load_failed,
+    Kind.ROWS: EngineLink._rows_came,
+    Kind.ERROR: EngineLink._error_came,
+    Kind.PONG: EngineLink._pong_came,
+}

@@ -1,0 +1,78 @@
+"""An engine in a thread of this process: for tests, and where one process is all there may be."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from models.heads.base import Row
+from preprocessors.base import Array
+from service.engine.base import EngineState, Load, Loaded, WorkerLost, find, model_info
+from service.engine.faults import translated
+from service.pipeline import Pipeline, load_pipelines
+from service.settings import Settings
+
+T = TypeVar("T")
+
+
+class LocalEngine:
+    """What crashes or hangs it crashes or hangs the whole process. See ProcessEngine for the arguments."""
+
+    def __init__(
+        self, settings: Settings, device: str | None = None, *, depth: int = 1, load: Load = load_pipelines
+    ) -> None:
+        self.depth = depth
+        self.restarts = 0
+        self.state = EngineState.STARTING
+        self._settings = settings.model_copy(update={"device": device}) if device else settings
+        self._load = load
+        self._pipelines: Mapping[str, Pipeline] = {}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+
+    @property
+    def alive(self) -> bool:
+        return self.state is EngineState.READY
+
+    async def start(self) -> Loaded:
+        """What was loaded, once it is warmed up. Raises CheckpointError, ValueError."""
+        try:
+            loaded = await self._in_thread(self._load_and_warm_up)
+        except Exception:
+            self.state = EngineState.FAILED
+            raise
+        self.state = EngineState.READY
+        return loaded
+
+    async def run(self, model: str, views: Sequence[Array]) -> list[Row]:
+        """See Engine."""
+        if not self.alive:
+            raise WorkerLost(f"the engine is {self.state}: try again later")
+        try:
+            return await self._in_thread(self._run, model, views)
+        except Exception as error:
+            raise translated(error) from error
+
+    async def check(self, timeout_s: float = 5.0) -> None:
+        """See Engine."""
+        for name, pipeline in list(self._pipelines.items())[:1]:
+            try:
+                await asyncio.wait_for(self.run(name, [pipeline.preprocessor.blank()]), timeout_s)
+            except TimeoutError:
+                raise WorkerLost(f"the engine did not answer within {timeout_s:g} s", timeout_s) from None
+
+    async def close(self) -> None:
+        """See Engine."""
+        self.state = EngineState.CLOSED
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    def _load_and_warm_up(self) -> Loaded:
+        self._pipelines = self._load(self._settings)
+        for pipeline in self._pipelines.values():
+            pipeline.warm_up(self._settings.max_batch_size)
+        return Loaded({name: model_info(pipeline) for name, pipeline in self._pipelines.items()})
+
+    def _run(self, model: str, views: Sequence[Array]) -> list[Row]:
+        return find(self._pipelines, model).run(views)

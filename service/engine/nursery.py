@@ -1,0 +1,137 @@
+"""Processes that start in milliseconds with torch imported: forks of a small server, not of this process."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from service.engine.cradle import STATUS
+
+# A program of its own: what the main script of this process is, or whether there is one, does not matter
+PROGRAM = """import json, sys
+control, sys.path, entry, modules = json.loads(sys.argv[1])
+from service.engine.cradle import main
+main(control, entry, modules)"""
+# BLAS libraries that start threads when they are imported would have the cradle fork beside them, and engines do not
+# use them; asking CUDA whether it is there the ordinary way would forbid it to forks
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+# Threads that spin while they wait for one another take the cores from the decoders: on two busy cores a forecast of
+# 75 ms took over a second. The operator's own choice goes before.
+PATIENCE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+END_PATIENCE_S = 5.0
+
+
+class ForkedProcess:
+    """A fork, seen from here. status: read end of its status pipe. Belongs to the running event loop."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[int | None] = self._loop.create_future()
+        self.pid: int | None = None
+        os.set_blocking(status, False)
+        self._loop.add_reader(status, self._read)
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.done()
+
+    def kill(self) -> None:
+        """At once, whatever it does; it is no error where it has ended."""
+        self._read()
+        if self.pid is not None and not self.ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    async def wait(self, timeout_s: float) -> int | None:
+        """Its exit code, negative for a signal; None where the cradle died first. Raises TimeoutError."""
+        return await asyncio.wait_for(asyncio.shield(self._ended), timeout_s)
+
+    def abandon(self) -> None:
+        """Lose interest in its end."""
+        if not self.ended:
+            self._take(b"")
+
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while not self.ended:
+                self._take(os.read(self._status, STATUS.size))
+
+    def _take(self, data: bytes) -> None:
+        (value,) = STATUS.unpack(data) if data else (None,)
+        if data and self.pid is None:
+            self.pid = value
+            return
+        self._ended.set_result(value)
+        self._loop.remove_reader(self._status)
+        os.close(self._status)
+
+
+class Nursery:
+    """Starts its server with the first fork, and anew should it have died. Close it, and its forks end.
+
+    entry: "module:function", called in every fork with the file descriptors it was given; returns the exit code.
+    modules: what the server imports, so that forks need not.
+    """
+
+    def __init__(self, entry: str = "service.engine.worker:main", modules: Sequence[str] = ("service.pipeline",)):
+        self._entry, self._modules = entry, tuple(modules)
+        self._cradle: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._cradle.pid if self._cradle else None
+
+    def fork(self, fds: Sequence[int]) -> ForkedProcess:
+        """Ask for a process that holds copies of these descriptors; it need not run yet when this returns."""
+        status, told = os.pipe()
+        try:
+            self._request([told, *fds])
+        finally:
+            os.close(told)
+        return ForkedProcess(status)
+
+    async def close(self) -> None:
+        cradle, self._cradle = self._cradle, None
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if cradle is not None:
+            cradle.terminate()  # it may be importing still
+            await asyncio.to_thread(_outlive, cradle)
+
+    def _request(self, fds: list[int]) -> None:
+        if self._cradle is not None and self._cradle.poll() is None and self._control is not None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died this moment
+                socket.send_fds(self._control, [b"f"], fds)
+                return
+        socket.send_fds(self._start(), [b"f"], fds)
+
+    def _start(self) -> socket.socket:
+        if self._control is not None:
+            self._control.close()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            order = json.dumps([theirs.fileno(), list(map(str, sys.path)), self._entry, self._modules])
+            self._cradle = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, order],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={**PATIENCE, **os.environ, **ENVIRONMENT},
+            )
+        return self._control
+
+
+def _outlive(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process that has been told to end, and see to it if need be."""
+    try:
+        process.wait(END_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,168 @@
+"""An engine in a process of its own, replaced when it dies or hangs."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from models.heads.base import Row
+from preprocessors.base import Array
+from service.engine.base import EngineOptions, EngineState, Load, Loaded, OnLost, WorkerLost
+from service.engine.link import EngineLink
+from service.engine.nursery import Nursery
+from service.pipeline import load_pipelines
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+USUAL = EngineOptions()
+
+
+class ProcessEngine:
+    """Batches go through shared memory, and this process never holds the weights. Belongs to one event loop.
+
+    device: overrides that of the settings, for one engine per device. nursery: where its processes are forked from;
+    engines may share one, and whoever made it closes it. on_lost: is told whenever the process dies or hangs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        device: str | None = None,
+        *,
+        options: EngineOptions = USUAL,
+        nursery: Nursery | None = None,
+        load: Load = load_pipelines,
+        on_lost: OnLost | None = None,
+    ) -> None:
+        self.depth = options.depth
+        self.restarts = 0
+        self.loaded: Loaded | None = None
+        self._settings = settings.model_copy(update={"device": device}) if device else settings
+        self._options, self._load, self._on_lost = options, load, on_lost
+        self._nursery, self._own_nursery = nursery or Nursery(), nursery is None
+        self._usual_start_s = 1.0
+        self._room = asyncio.Semaphore(options.depth)
+        self._link: EngineLink | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._failed = self._closed = False
+
+    @property
+    def state(self) -> EngineState:
+        if self._closed or self._failed:
+            return EngineState.CLOSED if self._closed else EngineState.FAILED
+        return EngineState.READY if self._link is not None and self._link.ready else EngineState.STARTING
+
+    @property
+    def alive(self) -> bool:
+        return self.state is EngineState.READY
+
+    @property
+    def pid(self) -> int | None:
+        return self._link.process.pid if self._link else None
+
+    async def start(self) -> Loaded:
+        """What was loaded, once it is warmed up. Raises CheckpointError, ValueError, WorkerLost."""
+        if self._closed:
+            raise WorkerLost("the engine is closed: make another one")
+        try:
+            loaded = await self._launch()
+        except Exception:
+            self._failed = True
+            raise
+        self._keeper = asyncio.create_task(self._keep())
+        return loaded
+
+    async def run(self, model: str, views: Sequence[Array]) -> list[Row]:
+        """See Engine."""
+        await self._room.acquire()
+        try:
+            answer = self._current().submit(model, views)
+        except BaseException:
+            self._room.release()
+            raise
+        answer.add_done_callback(self._make_room)
+        return await asyncio.shield(answer)
+
+    async def check(self, timeout_s: float = 5.0) -> None:
+        """See Engine. Under load the batches that are answered are proof enough."""
+        link = self._current()
+        if link.answered_at is not None and time.monotonic() - link.answered_at < self._options.fresh_s:
+            return
+        name, model = next(iter(link.loaded.result().models.items()))
+        try:
+            await asyncio.wait_for(self.run(name, [model.preprocessor.blank()]), timeout_s)
+        except TimeoutError:
+            raise WorkerLost(f"the engine did not answer within {timeout_s:g} s", timeout_s) from None
+
+    async def close(self) -> None:
+        """See Engine. What was handed over is finished, or fails when it takes longer than a hang."""
+        self._closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        if self._link is not None:
+            await self._link.drain()
+            await self._stop(self._link)
+        if self._own_nursery:
+            await self._nursery.close()
+
+    def _current(self) -> EngineLink:
+        if self._link is None or not self.alive:
+            raise WorkerLost(f"the engine is {self.state}: try again later", self._usual_start_s)
+        return self._link
+
+    def _make_room(self, answer: "asyncio.Future[list[Row]]") -> None:
+        self._room.release()
+        answer.exception()  # its caller may have gone
+
+    async def _launch(self) -> Loaded:
+        self._link = link = EngineLink(self._nursery, self._options)
+        try:
+            async with asyncio.timeout(self._options.start_timeout_s):
+                self.loaded = await link.load(self._load, self._settings)
+        except TimeoutError:
+            await self._stop(link)
+            raise WorkerLost(f"the engine did not start within {self._options.start_timeout_s:g} s") from None
+        except BaseException:
+            await self._stop(link)
+            raise
+        self._usual_start_s = link.start_s
+        return self.loaded
+
+    async def _keep(self) -> None:
+        """Replace the process whenever it is lost: at once, and then at ever longer intervals until one has worked."""
+        failures = 0
+        while self._link is not None:
+            reason = await asyncio.shield(self._link.lost)
+            self.restarts += 1
+            failures = 0 if self._link.answered_at is not None else failures
+            self._tell(reason)
+            log.error("%s (exit code %s): it is replaced", reason, await self._stop(self._link))
+            failures = await self._replace(failures)
+
+    def _tell(self, reason: str) -> None:
+        try:
+            if self._on_lost is not None:
+                self._on_lost(reason)
+        except Exception:  # of the listener: the engine is replaced all the same
+            log.exception("on_lost failed")
+
+    async def _replace(self, failures: int) -> int:
+        while True:
+            await asyncio.sleep(self._options.backoff_s(failures))
+            failures += 1
+            try:
+                await self._launch()
+            except Exception as error:
+                log.error("the engine could not be replaced: %s", error)
+            else:
+                log.info("the engine was replaced in %.1f s", self._usual_start_s)
+                return failures
+
+    async def _stop(self, link: EngineLink) -> int | None:
+        try:
+            return await link.end()
+        except TimeoutError:
+            log.error("the engine process %s cannot be stopped; its device may be stuck", link.process.pid)
+            return None

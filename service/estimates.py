@@ -1,0 +1,34 @@
+"""What a request will take, guessed before its body is read, by those to the same address before it."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from service.admission import Load
+from service.cost_model import CostModel
+
+
+class Estimates:
+    """device: what batches of each model take. max_batch_size: of which one sample costs its share."""
+
+    def __init__(self, device: Mapping[str, CostModel], max_batch_size: int) -> None:
+        self._device, self._batch = device, max_batch_size
+        self._decode: defaultdict[str, CostModel] = defaultdict(CostModel)
+        self._models: dict[str, str] = {}
+
+    def learn(self, path: str, model: str, decode_s: float) -> None:
+        """The file that was sent to `path`, one that exists, is for this model and was decoded in so long."""
+        self._models[path] = model
+        self._decode[model].observe(1, decode_s)
+
+    def request(self, path: str) -> Load:
+        """One sample to be decoded and computed by the model that answered this path last; nothing, before any did."""
+        model = self._models.get(path)
+        return self.sample(model) if model else Load(items=1)
+
+    def sample(self, model: str) -> Load:
+        return Load(items=1, decode_s=self._decode[model].seconds(1), device_s=self.device_s(model, 1))
+
+    def device_s(self, model: str, views: int) -> float:
+        """The share that so many views have of full batches: those of other requests fill them up."""
+        cost = self._device.get(model)
+        return cost.seconds(self._batch) * views / self._batch if cost else 0.0

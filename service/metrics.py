@@ -1,0 +1,104 @@
+"""What a running server tells Prometheus: GET /metrics."""
+
+from collections.abc import Callable, Iterable
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from service.admission import Admission
+from service.priority import Priority
+
+PREFIX = "unireplknet"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """Counters and histograms of one server, in a registry of its own. A task is a route, so their number is fixed."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = self._counter("requests", "Requests by route and status", ("task", "status"))
+        self._rejections = self._counter(
+            "rejections", "Requests that were refused, by the code of the problem", ("reason",)
+        )
+        self._total = self._seconds("request", "From the first byte of a request to its answer", "task")
+        self._decode = self._seconds("decode", "Decoding one file", "model")
+        self._queue = self._seconds("queue", "Waiting for a decode worker and for the device", "model")
+        self._forward = self._seconds("forward", "One forward pass", "model")
+        self._sizes = Histogram(
+            f"{PREFIX}_batch_size", "Samples in a forward pass", ("model",), buckets=SIZES, registry=self.registry
+        )
+        self._models = Gauge(
+            f"{PREFIX}_model_info",
+            "1 for every model that is served",
+            ("model", "version", "task"),
+            registry=self.registry,
+        )
+
+    def answered(self, task: str, status: int, seconds: float, problem: str | None) -> None:
+        """A request has been answered. problem: the code that it was refused with, if it was."""
+        self._requests.labels(task, str(status)).inc()
+        self._total.labels(task).observe(seconds)
+        if problem is not None:
+            self._rejections.labels(problem).inc()
+
+    def perceived(self, model: str, decode_s: float, queue_s: float) -> None:
+        """An input has been decoded and computed."""
+        self._decode.labels(model).observe(decode_s)
+        self._queue.labels(model).observe(queue_s)
+
+    def batch(self, model: str, size: int, seconds: float) -> None:
+        """A forward pass has been made."""
+        self._forward.labels(model).observe(seconds)
+        self._sizes.labels(model).observe(size)
+
+    def serves(self, model: str, version: str, task: str) -> None:
+        self._models.labels(model, version, task).set(1)
+
+    def watch(self, admission: Admission, restarts: Callable[[], int]) -> None:
+        """Read what waits, and how often the engine was replaced, whenever somebody asks."""
+        self._gauge("waiting_items", "Samples admitted and not answered", lambda: admission.load.items)
+        self._gauge("waiting_bytes", "Bytes admitted and not answered", lambda: admission.load.bytes)
+        wait = "How long one more request would wait; the signal to scale by"
+        self._gauge("predicted_wait_seconds", wait, lambda: admission.predicted_wait_s(Priority.BULK))
+        self.registry.register(_Restarts(restarts))
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _seconds(self, name: str, text: str, label: str) -> Histogram:
+        return Histogram(f"{PREFIX}_{name}_seconds", text, (label,), buckets=SECONDS, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        Gauge(f"{PREFIX}_{name}", text, registry=self.registry).set_function(read)
+
+
+class _Restarts(Collector):
+    """A counter that somebody else keeps."""
+
+    def __init__(self, restarts: Callable[[], int]) -> None:
+        self._restarts = restarts
+
+    def collect(self) -> Iterable[Metric]:
+        text = "Engine processes that were lost and replaced"
+        yield CounterMetricFamily(f"{PREFIX}_engine_restarts", text, value=self._restarts())
+
+
+def metrics_router(metrics: Metrics) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/metrics", response_class=Response)
+    async def read() -> Response:
+        """Counters, histograms and gauges in Prometheus' text format."""
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,164 @@
+"""Dynamic batching: views that wait while the engine is busy share its next forward pass.
+
+A batch is cut only when the engine can take it, so nothing waits for a timer: a lone request runs at once, and under
+load the queue fills the next batch by itself.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from models.heads.base import Row
+from preprocessors.base import Array
+from service.cost_model import CostModel
+from service.engine.base import Engine, WorkerLost
+from service.lane import Item, Lane, Prediction, Submission
+from service.priority import Priority
+from service.turns import Turn, Turns
+
+OnBatch = Callable[[str, int, float], None]
+
+
+class Scheduler:
+    """What waits for one engine. Models and priorities share its time, but never a batch.
+
+    max_batch_elements: numbers in all views of a batch, so that large views come in small batches.
+    on_batch: told the model, size and seconds of every batch that succeeded.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        max_batch_size: int,
+        max_batch_elements: int = 1 << 26,
+        on_batch: OnBatch = lambda model, size, seconds: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.engine = engine
+        self.max_batch_size, self.max_batch_elements = max_batch_size, max_batch_elements
+        self.costs: defaultdict[str, CostModel] = defaultdict(CostModel)
+        self._on_batch, self._clock = on_batch, clock
+        self._turns = Turns(self._cost)
+        self._running: set[asyncio.Task[None]] = set()
+        self._free_since = 0.0
+        self._woken = False
+
+    async def submit(
+        self,
+        model: str,
+        views: Sequence[Array],
+        priority: Priority = Priority.INTERACTIVE,
+        deadline: float = float("inf"),
+    ) -> list[Prediction]:
+        """Predictions in the order of the views. Cancelling it, or reaching the deadline, takes them from the queue.
+
+        deadline: on the monotonic clock. Raises DeadlineExceeded, WorkerLost, OutOfMemory for what does not fit even
+        alone, and what the model raised for a view that fails alone.
+        """
+        answer: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
+        submission = Submission(len(views), answer, self._clock(), deadline)
+        lane = self._turns.lane(model, priority)
+        lane.add(submission, views)
+        self._wake()
+        try:
+            return await answer
+        finally:
+            lane.drop(submission)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the engine has nothing to do."""
+        return not self._running
+
+    async def close(self) -> None:
+        """Wait for the answers to all that waits."""
+        self._fill()
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _cost(self, lane: Lane) -> float:
+        return self.costs[lane.model].seconds(min(len(lane), self.max_batch_size))
+
+    def _wake(self) -> None:
+        """Look for work once those who are about to submit have done so."""
+        if not self._woken:
+            self._woken = True
+            asyncio.get_running_loop().call_soon(self._fill)
+
+    def _fill(self) -> None:
+        self._woken = False
+        while (turn := self._next()) is not None:
+            batch = turn.lane.cut(self._clock(), self.max_batch_size, self.max_batch_elements)
+            if batch:
+                self._turns.take(turn)
+                task = asyncio.get_running_loop().create_task(self._run(turn, batch))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+
+    def _next(self) -> Turn | None:
+        """Whose batch to cut now, if any.
+
+        Behind a running batch only a full one that somebody waits for is worth being prefetched: another would grow
+        if it waited, and bulk work must not stand in the way of what comes meanwhile.
+        """
+        if len(self._running) >= self.engine.depth:
+            return None
+        turn = self._turns.next()
+        if turn is None or not self._running:
+            return turn
+        full = len(turn.lane) >= self.max_batch_size
+        return turn if full and turn.lane.priority is Priority.INTERACTIVE else None
+
+    async def _run(self, turn: Turn, batch: list[Item]) -> None:
+        started = self._clock()
+        await self._answer(turn.lane.model, batch)
+        self._turns.settle(turn, self._clock() - max(started, self._free_since))
+        self._free_since = self._clock()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._fill()
+
+    async def _answer(self, model: str, batch: list[Item]) -> None:
+        """Run a batch; where it fails, run its halves, so that one bad view fails alone."""
+        called = self._clock()
+        try:
+            rows = await self._rows(model, batch)
+        except asyncio.CancelledError:
+            _fail(batch, WorkerLost("the engine was stopped"))
+            raise
+        except WorkerLost as error:
+            _fail(batch, error)
+        except Exception as error:
+            await self._halve(model, batch, error)
+        else:
+            self._deliver(model, batch, rows, max(called, self._free_since))
+
+    async def _halve(self, model: str, batch: list[Item], error: Exception) -> None:
+        if len(batch) == 1:
+            _fail(batch, error)
+            return
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            if wanted := [item for item in half if item.wanted]:
+                await self._answer(model, wanted)
+
+    async def _rows(self, model: str, batch: list[Item]) -> list[Row]:
+        rows = await self.engine.run(model, [item.view for item in batch])
+        if len(rows) != len(batch):
+            raise RuntimeError(f"the engine answered a batch of {len(batch)} with {len(rows)} rows")
+        return rows
+
+    def _deliver(self, model: str, batch: list[Item], rows: list[Row], started: float) -> None:
+        seconds = self._clock() - started
+        self.costs[model].observe(len(batch), seconds)
+        self._on_batch(model, len(batch), seconds)
+        for item, row in zip(batch, rows, strict=True):
+            queue_ms = 1e3 * (started - item.submission.since)
+            item.submission.put(item.place, Prediction(row, queue_ms, 1e3 * seconds, len(batch)))
+
+
+def _fail(batch: list[Item], error: Exception) -> None:
+    for item in batch:
+        item.submission.fail(error)

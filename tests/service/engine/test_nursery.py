@@ -1,0 +1,201 @@
+"""Processes forked from a small server: where they come from, and how they end."""
+
+import ast
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from service.engine.nursery import ForkedProcess, Nursery
+from tests.service.engine.conftest import Started, run, until
+
+ROOT = Path(__file__).resolve().parents[3]
+FORKS = "tests.service.engine.forks"
+
+
+@asynccontextmanager
+async def a_nursery(entry: str, modules: tuple[str, ...] = ()) -> AsyncIterator[Nursery]:
+    nursery = Nursery(f"{FORKS}:{entry}", modules)
+    try:
+        yield nursery
+    finally:
+        await nursery.close()
+
+
+def gone(pid: int | None) -> bool:
+    assert pid is not None
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def forked(nursery: Nursery) -> tuple[ForkedProcess, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with theirs:
+        return nursery.fork([theirs.fileno()]), ours
+
+
+async def facts(connection: socket.socket) -> Any:
+    return ast.literal_eval((await asyncio.get_running_loop().sock_recv(connection, 1000)).decode())
+
+
+def test_forks_are_given_descriptors_and_their_exit_code_comes_back() -> None:
+    async def scenario() -> None:
+        async with a_nursery("report") as nursery:
+            processes = [await forked(nursery) for _ in range(3)]
+            for code, (process, connection) in enumerate(processes):
+                parent, _, threads, main = await facts(connection)
+                assert (parent, threads, main) == (nursery.pid, 1, "none")
+                assert process.pid not in (None, os.getpid(), nursery.pid)
+                connection.send(bytes([code]))
+                assert await process.wait(30) == code
+                assert gone(process.pid)
+                connection.close()
+
+    run(scenario())
+
+
+def test_modules_are_imported_before_forks_are_made() -> None:
+    async def scenario() -> None:
+        async with a_nursery("report", ("sqlite3",)) as nursery:
+            _, connection = await forked(nursery)
+            _, imported, threads, _ = await facts(connection)
+            assert (imported, threads) == (True, 1)
+            connection.close()
+
+    run(scenario())
+
+
+def test_torch_and_what_serves_with_it_start_no_thread_beside_which_it_is_unsafe_to_fork(
+    nursery: Nursery, started: Started
+) -> None:
+    async def scenario() -> None:
+        async with started():
+            assert psutil.Process(nursery.pid).num_threads() == 1
+
+    run(scenario())
+
+
+def test_a_fork_can_be_killed_whatever_it_does() -> None:
+    async def scenario() -> None:
+        async with a_nursery("sleep") as nursery:
+            process, connection = await forked(nursery)
+            await until(lambda: process.pid is not None)
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGSTOP)
+            process.kill()
+            assert await process.wait(30) == -signal.SIGKILL
+            process.kill()
+            connection.close()
+
+    run(scenario())
+
+
+def test_a_fork_that_raises_ends_with_status_one() -> None:
+    async def scenario() -> int | None:
+        async with a_nursery("fail") as nursery:
+            process, connection = await forked(nursery)
+            connection.close()
+            return await process.wait(30)
+
+    assert run(scenario()) == 1
+
+
+def test_a_nursery_that_was_killed_takes_its_forks_along_and_starts_anew() -> None:
+    async def scenario() -> None:
+        async with a_nursery("sleep") as nursery:
+            process, connection = await forked(nursery)
+            await until(lambda: process.pid is not None)
+            first = nursery.pid
+            assert first is not None
+            os.kill(first, signal.SIGKILL)
+            assert await process.wait(30) is None
+            connection.close()
+            if sys.platform == "linux":
+                await until(lambda: gone(process.pid))
+            second, connection = await forked(nursery)
+            await until(lambda: second.pid is not None)
+            assert nursery.pid != first
+            connection.close()
+
+    run(scenario())
+
+
+def test_closing_ends_the_server_and_its_forks() -> None:
+    async def scenario() -> None:
+        async with a_nursery("sleep") as nursery:
+            process, connection = await forked(nursery)
+            await until(lambda: process.pid is not None)
+            pids = nursery.pid, process.pid
+            await nursery.close()
+            await until(lambda: all(map(gone, pids)))
+            connection.close()
+
+    run(scenario())
+
+
+def test_one_that_was_never_used_closes_as_well() -> None:
+    run(Nursery().close())
+
+
+def test_an_end_that_nobody_cares_for_keeps_nothing_open() -> None:
+    async def scenario() -> None:
+        async with a_nursery("report") as nursery:
+            process, connection = await forked(nursery)
+            process.abandon()
+            process.abandon()
+            assert await process.wait(1) is None
+            assert process.ended
+            connection.close()
+
+    run(scenario())
+
+
+SERVER = """
+import asyncio, socket, sys
+from service.engine.nursery import Nursery
+
+async def main():
+    nursery = Nursery("tests.service.engine.forks:sleep", ())
+    ours, theirs = socket.socketpair()
+    process = nursery.fork([theirs.fileno()])
+    while process.pid is None:
+        await asyncio.sleep(0.01)
+    sys.stdout.write(f"{process.pid} {nursery.pid}\\n")
+    sys.stdout.flush()
+    await asyncio.sleep(100)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
+def test_forks_end_with_the_server_though_they_hang(stopped: bool) -> None:
+    # The program comes from standard input, as in an interactive shell: there is no file to import again
+    arguments: Any = {"cwd": ROOT, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-"], **arguments) as server:
+        assert server.stdin
+        assert server.stdout
+        server.stdin.write(SERVER)
+        server.stdin.close()
+        pids = [int(pid) for pid in server.stdout.readline().split()]
+        assert len(pids) == 2
+        if stopped:
+            os.kill(pids[0], signal.SIGSTOP)
+        server.kill()
+    deadline = time.monotonic() + 20
+    while not all(map(gone, pids)):
+        assert time.monotonic() < deadline, "an orphan was left"
+        time.sleep(0.01)

@@ -1,0 +1,114 @@
+"""What runs in the engine's process, run here in a thread."""
+
+import os
+import pickle
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+import torch
+
+from service.engine import worker
+from service.engine.arena import Arena, Slot
+from service.engine.base import Load
+from service.engine.channel import Kind, Message, encoded, messages
+from service.engine.worker import DEVICE_BROKEN, LOAD_FAILED, main, written_order
+from tests.service.engine import puppet
+from tests.service.engine.conftest import CPU
+
+
+@dataclass
+class Server:
+    """The other end. ended: the exit code of the engine."""
+
+    connection: socket.socket
+    slot: Slot
+    ended: Future[int]
+    inbound: Iterator[Message]
+
+    def ask(self, kind: Kind, body: bytes = b"") -> Any:
+        self.connection.sendall(encoded(kind, body))
+        answer, found = next(self.inbound)
+        return answer, pickle.loads(found) if answer is Kind.LOADED else orjson.loads(found or b"null")
+
+    def load(self, function: Load) -> Any:
+        return self.ask(Kind.LOAD, written_order(function, CPU))
+
+    def run(self, value: float) -> Any:
+        layout = self.slot.inbox.write({"views": [np.array([value])]})
+        return self.ask(Kind.RUN, orjson.dumps((0, "puppet", layout["views"])))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(worker.signal, "signal", lambda *arguments: None)  # type: ignore[attr-defined]  # no main thread
+    ours, theirs = socket.socketpair()
+    slot = Slot(Arena(), Arena())
+    fds = [theirs.detach(), os.dup(slot.inbox.fd), os.dup(slot.outbox.fd)]
+    with ours, ThreadPoolExecutor(1) as thread:
+        yield Server(ours, slot, thread.submit(main, fds), messages(ours))
+        ours.close()
+    for fd in fds[1:]:
+        os.close(fd)
+    slot.close()
+
+
+def test_it_answers_one_message_after_the_other_until_the_server_closes(server: Server) -> None:
+    kind, loaded = server.load(puppet.load)
+    assert (kind, list(loaded.models)) == (Kind.LOADED, ["puppet"])
+    assert server.ask(Kind.PING) == (Kind.PONG, None)
+    kind, (number, layout) = server.run(4)
+    assert (kind, number) == (Kind.ROWS, 0)
+    assert server.slot.outbox.array(layout["echo"][0]).tolist() == [[8]]
+    assert server.run(-8) == (Kind.ERROR, [0, "RuntimeError", "ZeroDivisionError: by zero"])
+    assert server.ask(Kind.PING) == (Kind.PONG, None)
+    server.connection.shutdown(socket.SHUT_WR)
+    assert server.ended.result(30) == 0
+
+
+def test_it_frees_what_the_device_holds_after_it_ran_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    freed: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(True))
+    server.load(puppet.load)
+    assert server.run(-1)[1][1] == "RuntimeError"
+    assert not freed
+    assert server.run(-3)[1][1] == "OutOfMemory"
+    assert freed
+
+
+def test_what_it_computes_starts_on_its_own_device(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(worker, "resolve_device", lambda name: torch.device("cuda:3"))
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    server.load(puppet.load)
+    assert chosen == [torch.device("cuda:3")]
+
+
+def test_it_ends_on_purpose_when_its_device_breaks(server: Server) -> None:
+    server.load(puppet.load)
+    with pytest.raises(StopIteration):
+        server.run(-4)
+    assert server.ended.result(30) == DEVICE_BROKEN
+
+
+def test_it_says_why_nothing_could_be_loaded(server: Server) -> None:
+    assert server.load(puppet.load_nothing) == (Kind.FAILED, ["CheckpointError", "there is no such file"])
+    assert server.ended.result(30) == LOAD_FAILED
+
+
+def test_a_server_that_goes_before_it_asks_anything_is_no_error(server: Server) -> None:
+    server.connection.close()
+    assert server.ended.result(30) == 0
+
+
+def test_a_server_that_goes_while_it_computes_is_no_error(server: Server) -> None:
+    server.load(puppet.load)
+    layout = server.slot.inbox.write({"views": [np.array([-7.0])]})
+    server.connection.sendall(encoded(Kind.RUN, orjson.dumps((0, "puppet", layout["views"]))))
+    server.connection.close()
+    assert server.ended.result(30) == 0

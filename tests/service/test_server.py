@@ -1,0 +1,151 @@
+"""A real server in a process of its own, and what becomes of its requests when it is told to end."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW_S = 1.0
+PATIENCE_S = 120
+
+
+@dataclass
+class Server:
+    process: "subprocess.Popen[str]"
+    port: int = 0
+    said: list[str] = field(default_factory=list)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, str]]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}
+
+    def listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+            if address := re.search(r"http://[^:]+:(\d+)/docs", line):
+                self.port = int(address[1])
+
+    def await_announcement(self) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.port:
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
+
+    def until(self, path: str, status: int) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.ask("GET", path)[0] != status:
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
+
+
+@contextmanager
+def serving(**settings: str) -> Iterator[Server]:
+    """A server whose model takes SLOW_S for a batch."""
+    command = [sys.executable, "-m", "benchmarks.slow_server", str(SLOW_S), "0"]
+    chosen = {f"UNIREPLKNET_{name.upper()}": value for name, value in {"port": "0", **settings}.items()}
+    environment = {**os.environ, **chosen, "COLUMNS": "200", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+        server = Server(process)
+        listener = threading.Thread(target=server.listen, daemon=True)
+        listener.start()
+        try:
+            server.await_announcement()
+            yield server
+        finally:
+            process.kill()
+            listener.join(PATIENCE_S)
+
+
+class Asking(threading.Thread):
+    """A request that is under way."""
+
+    def __init__(self, server: Server, **headers: str) -> None:
+        super().__init__(daemon=True)
+        self.server, self.headers, self.status = server, headers, 0
+        self.start()
+
+    def run(self) -> None:
+        with suppress(OSError, http.client.HTTPException):
+            self.status, _ = self.server.ask("POST", "/classify/image", b"x", **self.headers)
+
+
+def until_waiting(server: Server, count: int) -> None:
+    """So many requests have been let in."""
+    deadline = time.monotonic() + PATIENCE_S
+    waiting = -1
+    while waiting != count:
+        assert time.monotonic() < deadline, server.said
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        waiting = round(float(re.findall(r"^unireplknet_waiting_items (\S+)", text, re.M)[0]))
+        time.sleep(0.01)
+
+
+def test_a_server_serves_notices_departures_and_ends_in_order() -> None:
+    with serving(max_batch_size="1", log_format="json") as server:
+        first = Asking(server)
+        until_waiting(server, 1)
+        leaving = http.client.HTTPConnection("127.0.0.1", server.port)
+        leaving.request("POST", "/classify/image", b"x", {"X-Request-Id": "leaves"})
+        until_waiting(server, 2)
+        leaving.close()
+        until_waiting(server, 1)
+        inside = [first, *(Asking(server) for _ in range(2))]
+        until_waiting(server, 3)
+
+        server.process.send_signal(signal.SIGTERM)
+        server.until("/health/ready", 503)
+        assert server.ask("GET", "/health/live")[0] == 200
+        status, headers = server.ask("POST", "/classify/image", b"x")
+        assert (status, headers["connection"]) == (503, "close")
+        for asking in inside:
+            asking.join(PATIENCE_S)
+        assert [asking.status for asking in inside] == [200] * 3
+        assert server.process.wait(PATIENCE_S) == 0
+    lines = [json.loads(line) for line in server.said if line.startswith("{")]
+    statuses = [line["status"] for line in lines if line["logger"] == "service.access"]
+    assert sorted(statuses) == [200, 200, 200, 499, 503]
+    assert [line["status"] for line in lines if line.get("request_id") == "leaves"] == [499]
+    assert [line for line in lines if line["level"] == "error"] == []
+
+
+def test_an_idle_server_rests_and_a_second_signal_ends_it_at_once_with_all_its_processes() -> None:
+    with serving() as server:
+        assert server.ask("POST", "/classify/image", b"x")[0] == 200
+        processes = [psutil.Process(server.process.pid)]
+        processes += processes[0].children(recursive=True)
+        assert len(processes) > 1
+        time.sleep(0.5)
+        before = sum(sum(process.cpu_times()[:2]) for process in processes)
+        time.sleep(2.0)
+        assert sum(sum(process.cpu_times()[:2]) for process in processes) - before <= 0.1
+
+        for _ in range(5):
+            Asking(server)
+        until_waiting(server, 5)
+        server.process.send_signal(signal.SIGTERM)
+        server.until("/health/ready", 503)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE_S) == 128 + signal.SIGTERM
+        _, alive = psutil.wait_procs(processes[1:], timeout=PATIENCE_S / 6)
+        assert alive == []
