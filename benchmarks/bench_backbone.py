@@ -9,12 +9,13 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from unittest.mock import patch
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.recording import append_rows, machine
+from kernels.dispatch import forced_backend
 from models.config import variant
 from models.reparam import reparameterize
 from models.unireplknet import UniRepLKNet
@@ -33,12 +34,12 @@ def forward(model: nn.Module, x: Tensor) -> Step:
     return step
 
 
-def training_step(model: nn.Module, x: Tensor, largest_plane: int) -> Step:
-    """Forward and backward, with plane matrices up to this many positions."""
+def training_step(model: nn.Module, x: Tensor, backend: str | None) -> Step:
+    """Forward and backward, with the backend that the table chooses, or this one throughout."""
     model.train()
 
     def step() -> None:
-        with patch("kernels.depthwise_conv2d.LARGEST_PLANE", largest_plane):
+        with forced_backend(backend) if backend else nullcontext():
             model(x)[-1].mean().backward()
 
     return step
@@ -68,7 +69,10 @@ def main() -> None:
         x = torch.randn(1, 3, 224, 224, device=arguments.device)
         small = torch.randn(16, 3, 96, 96, device=arguments.device)
         inference = {"training form": forward(model, x), "deploy form": forward(reparameterize(model), x)}
-        training = {"library": training_step(model, small, 0), "plane matrices": training_step(model, small, 144)}
+        training = {
+            "library": training_step(model, small, "library"),
+            "plane matrices": training_step(model, small, None),
+        }
         for case, steps in (("inference, 1 x 224", inference), ("training, 16 x 96", training)):
             if steps is training and arguments.device == "cuda":
                 continue

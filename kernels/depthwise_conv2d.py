@@ -1,32 +1,34 @@
-"""Depthwise convolution with "same" padding: one public op, the backend is chosen by the tensors."""
+"""Depthwise convolution with "same" padding: one public function, one operator, the backend chosen by the tensors."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from kernels.plane import plane_depthwise_conv2d
-
-LARGEST_CONTIGUOUS_KERNEL = 13
-LARGEST_PLANE = 144  # positions; beyond, the dense matrix does more work than the kernel's taps
+from kernels.backends import BACKENDS
+from kernels.dispatch import choose
+from kernels.operator import depthwise_conv2d_op
 
 
 def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, dilation: int = 1) -> Tensor:
     """Convolve every channel with its own kernel; the map keeps its size.
 
-    x: (N, C, H, W); weight: (C, 1, K, K) with odd K; bias: (C,) or None. Returns (N, C, H, W).
+    x: (N, C, H, W); weight: (C, 1, K, K) with odd K; bias: (C,) or None. Returns (N, C, H, W). Half precision is
+    summed in float32. Under autocast the tensors are cast, as for torch's convolutions.
     Raises ValueError for an even or rectangular kernel.
     """
     height, width = weight.shape[-2:]
     if height != width or height % 2 == 0:
         raise ValueError(f"kernel is {height}x{width}, expected a square of odd size, such as 13x13")
-    if trains_on_cpu(x, weight) and bias is None and x.shape[2] * x.shape[3] <= LARGEST_PLANE:
-        return plane_depthwise_conv2d(x, weight, dilation)
-    # oneDNN falls from its depthwise kernel to a GEMM per channel, over 20 times slower, where a contiguous map
-    # meets a kernel beyond 13x13; the channels-last path has no such cliff.
-    if x.device.type == "cpu" and height > LARGEST_CONTIGUOUS_KERNEL:
-        x = x.contiguous(memory_format=torch.channels_last)
-    return F.conv2d(x, weight, bias, padding=dilation * (height - 1) // 2, dilation=dilation, groups=x.shape[1])
+    if torch.compiler.is_compiling():
+        return depthwise_conv2d_op(x, weight, bias, dilation)
+    backend = BACKENDS[choose(x, weight, bias, dilation)]
+    if backend.differentiable or not _needs_dispatcher(x, weight, bias):
+        return backend.run(x, weight, bias, dilation)
+    return depthwise_conv2d_op(x, weight, bias, dilation)
 
 
-def trains_on_cpu(x: Tensor, weight: Tensor) -> bool:
-    return x.device.type == "cpu" and weight.requires_grad and torch.is_grad_enabled()
+def _needs_dispatcher(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Eager inference calls its kernel directly: the operator's own cost is that of a small convolution."""
+    if torch.is_autocast_enabled(x.device.type):
+        return True
+    given = (x, weight) if bias is None else (x, weight, bias)
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)

@@ -12,6 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kernels.layout import memory_format
+from kernels.packing import packed
+
+ALIGNMENT = 8  # positions; rows of 16 bytes, without which matrix products in half precision leave the tensor cores
+
 
 @lru_cache(maxsize=256)
 def _tap_index(height: int, width: int, size: int, dilation: int) -> Tensor:
@@ -38,18 +43,61 @@ class _PlaneProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         planes, matrix, index = ctx.saved_tensors
-        grad = grads[0].contiguous()
-        grad_matrix = torch.bmm(grad.transpose(1, 2), planes)
-        grad_taps = planes.new_zeros(planes.shape[0], ctx.num_taps)
-        grad_taps.scatter_add_(1, index.reshape(1, -1).expand(len(planes), -1), grad_matrix.flatten(1))
-        return torch.bmm(grad, matrix), grad_taps, None
+        return *_product_gradients(grads[0].contiguous(), planes, matrix, index, ctx.num_taps), None
+
+
+def _product_gradients(
+    grad: Tensor, planes: Tensor, matrix: Tensor, index: Tensor, num_taps: int
+) -> tuple[Tensor, Tensor]:
+    grad_matrix = torch.bmm(grad.transpose(1, 2), planes)
+    grad_taps = planes.new_zeros(planes.shape[0], num_taps)
+    grad_taps.scatter_add_(1, index.reshape(1, -1).expand(len(planes), -1), grad_matrix.flatten(1))
+    return torch.bmm(grad, matrix), grad_taps
+
+
+def _planes(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (C, N, H * W), contiguous."""
+    return x.permute(1, 0, 2, 3).reshape(x.shape[1], x.shape[0], -1).contiguous()
+
+
+def _taps(weight: Tensor) -> Tensor:
+    """(C, 1, K, K) -> (C, K * K + 1); the last tap, 0, is the padding."""
+    return F.pad(weight.flatten(1), (0, 1))
 
 
 def plane_depthwise_conv2d(x: Tensor, weight: Tensor, dilation: int = 1) -> Tensor:
     """x: (N, C, H, W), weight: (C, 1, K, K) with odd K -> (N, C, H, W), padded to the same size."""
     n, channels, height, width = x.shape
-    size = weight.shape[-1]
-    taps = F.pad(weight.reshape(channels, size * size), (0, 1))  # the last tap, 0, is the padding
-    planes = x.permute(1, 0, 2, 3).reshape(channels, n, height * width).contiguous()
-    out: Tensor = _PlaneProduct.apply(planes, taps, _tap_index(height, width, size, dilation))  # type: ignore[no-untyped-call]
+    index = _tap_index(height, width, weight.shape[-1], dilation)
+    out: Tensor = _PlaneProduct.apply(_planes(x), _taps(weight), index)  # type: ignore[no-untyped-call]
     return out.reshape(channels, n, height, width).permute(1, 0, 2, 3)
+
+
+def plane_gradients(grad: Tensor, x: Tensor, weight: Tensor, dilation: int = 1) -> tuple[Tensor, Tensor]:
+    """Gradients of x and weight for the incoming gradient, (N, C, H, W): what autograd finds, outside of it."""
+    n, channels, height, width = x.shape
+    index = _tap_index(height, width, weight.shape[-1], dilation)
+    taps = _taps(weight)
+    grad_planes, grad_taps = _product_gradients(_planes(grad), _planes(x), taps[:, index], index, taps.shape[1])
+    return grad_planes.reshape(channels, n, height, width).transpose(0, 1), grad_taps[:, :-1].reshape(weight.shape)
+
+
+def dense_depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The same product for inference on a GPU, in one batched matrix product. bias: (C,). Keeps x's layout.
+
+    Positions are padded to rows that tensor cores can read; the matrix is remembered with the weight.
+    """
+    n, channels, height, width = x.shape
+    positions = height * width
+    spare = -positions % ALIGNMENT
+    matrix = packed(weight, ("dense", height, width), lambda taps: _padded_matrix(taps, height, width, spare))
+    planes = F.pad(_planes(x), (0, spare))
+    out = torch.bmm(planes, matrix) if bias is None else torch.baddbmm(bias[:, None, None], planes, matrix)
+    maps = out[:, :, :positions].reshape(channels, n, height, width).transpose(0, 1)
+    return maps.contiguous(memory_format=memory_format(x))
+
+
+def _padded_matrix(weight: Tensor, height: int, width: int, spare: int) -> Tensor:
+    """(C, 1, K, K) -> (C, input positions, output positions), `spare` rows and columns of zeros at their ends."""
+    index = _tap_index(height, width, weight.shape[-1], 1).to(weight.device)
+    return F.pad(_taps(weight)[:, index.T], (0, spare, 0, spare))

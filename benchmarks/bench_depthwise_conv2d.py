@@ -1,0 +1,194 @@
+"""The depthwise convolution by every backend, against the library in both layouts and against the roofline.
+
+    python -m benchmarks.bench_depthwise_conv2d [--device cuda] [--minutes 8]
+
+Problems: the grid of the paper's Table 1, (64, 384, R, R) with R of 16, 32, 64 and K of 3, 5, ..., 31, and every
+depthwise layer of the published networks at 224 and 384, at batches of 1, 8 and 128. Outputs are compared with the
+ground truth before anything is timed; candidates take turns, and medians count. Rows are appended to
+results/depthwise_conv2d.csv as they come, and a problem that has rows is not run again: when the time is up, the next
+call goes on. `ratio` is the time of the faster library layout over the candidate's; `roofline` is the candidate's time
+over the bound of an H100, left empty on a CPU (memory, or float32 multiplications where tensor cores are not used).
+"""
+
+import argparse
+import csv
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.recording import RESULTS, append_rows, machine
+from kernels import depthwise_conv2d
+from kernels.dispatch import FLOATS, forced_backend, triton_runs
+from kernels.reference import reference_depthwise_conv2d
+from models.config import VARIANTS
+
+RESULTS_FILE = "depthwise_conv2d.csv"
+BYTES_PER_SECOND, MULTIPLY_ADDS_PER_SECOND = 3.35e12, 67e12 / 2  # of an H100
+ERRORS = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}
+LARGEST_DENSE_PLANE = 144
+ROUNDS, WARM_UP = 9, 2
+LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
+CANDIDATES = {  # name -> (backend, layout)
+    "library, contiguous": ("library", CONTIGUOUS),
+    "library, channels last": ("library", LAST),
+    "sliding": ("sliding", LAST),
+    "toeplitz": ("toeplitz", CONTIGUOUS),
+    "toeplitz, channels last": ("toeplitz", LAST),
+    "dense": ("dense", CONTIGUOUS),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    n: int
+    channels: int
+    side: int
+    size: int
+    dtype: torch.dtype
+
+    def __str__(self) -> str:
+        return f"{self.n}x{self.channels}x{self.side}x{self.side} K{self.size} {str(self.dtype).partition('.')[2]}"
+
+    def roofline_ms(self) -> float:
+        """Map in and out once, or the taps that meet the map."""
+        elements = self.n * self.channels * self.side**2
+        reach = self.size // 2
+        taps = sum(min(i + reach, self.side - 1) - max(i - reach, 0) + 1 for i in range(self.side)) / self.side
+        multiply_adds = 0.0 if self.dtype.itemsize == 2 else elements * taps**2 / MULTIPLY_ADDS_PER_SECOND
+        return 1e3 * max(2 * elements * self.dtype.itemsize / BYTES_PER_SECOND, multiply_adds)
+
+
+def problems(device: str) -> Iterator[Problem]:
+    """Those of the networks that are served most come first, should the time not be enough for all."""
+    if device == "cpu":
+        yield from (Problem(1, 384, 16, size, torch.float32) for size in (3, 13, 31))
+        return
+    dtypes = (torch.bfloat16, torch.float32)
+    yield from (Problem(64, 384, side, size, torch.bfloat16) for side in (32, 16, 64) for size in range(31, 2, -2))
+    for name in ("t", "a", "s", "n", "f", "p", "b", "l", "xl", "h"):
+        yield from (Problem(*layer, dtype) for dtype in dtypes for layer in layers(name))
+    yield from (Problem(64, 384, side, size, torch.float32) for side in (32, 16, 64) for size in range(31, 2, -2))
+
+
+def layers(name: str) -> Iterator[tuple[int, int, int, int]]:
+    """(N, C, side, K) of each distinct depthwise layer of a published network."""
+    config = VARIANTS[name]
+    for n in (128, 1, 8):
+        for resolution in (224, 384):
+            for stage, (dim, sizes) in enumerate(zip(config.dims, config.kernel_sizes, strict=True)):
+                yield from ((n, dim, resolution // 2 ** (stage + 2), size) for size in sorted(set(sizes)))
+
+
+def candidates(problem: Problem, device: str) -> Iterator[str]:
+    for name, (backend, _) in CANDIDATES.items():
+        needs_gpu = backend not in ("library", "dense")
+        if (needs_gpu and not (device == "cuda" and triton_runs() and problem.dtype in FLOATS)) or (
+            backend == "dense" and problem.side**2 > LARGEST_DENSE_PLANE
+        ):
+            continue
+        if backend != "toeplitz" or problem.dtype.itemsize == 2:
+            yield name
+
+
+def measure(problem: Problem, device: str) -> dict[str, float]:
+    """Milliseconds of each candidate, all of them checked on the first and last sample; NaN for one that is wrong."""
+    torch.manual_seed(0)
+    x = torch.randn(problem.n, problem.channels, problem.side, problem.side, device=device).to(problem.dtype)
+    weight = torch.randn(problem.channels, 1, problem.size, problem.size, device=device).to(problem.dtype)
+    expected = reference_depthwise_conv2d(x[[0, -1]], weight, dtype=torch.float64)
+    calls = {}
+    for name in candidates(problem, device):
+        backend, layout = CANDIDATES[name]
+        calls[name] = convolution(x.contiguous(memory_format=layout), weight, backend)
+    errors = {name: (call()[[0, -1]].double() - expected).abs().max().item() for name, call in calls.items()}
+    right = {name: error < ERRORS[problem.dtype] * expected.abs().max().item() for name, error in errors.items()}
+    times = median_ms({name: call for name, call in calls.items() if right[name]}, device)
+    return {name: times.get(name, float("nan")) for name in calls}
+
+
+def convolution(x: Tensor, weight: Tensor, backend: str) -> Callable[[], Tensor]:
+    def call() -> Tensor:
+        with forced_backend(backend), torch.inference_mode():
+            return depthwise_conv2d(x, weight)
+
+    return call
+
+
+def median_ms(calls: dict[str, Callable[[], Tensor]], device: str) -> dict[str, float]:
+    clock = cuda_ms if device == "cuda" else wall_ms
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(WARM_UP + ROUNDS):
+        for name, call in calls.items():
+            times[name].append(clock(call))
+    return {name: statistics.median(values[WARM_UP:]) for name, values in times.items()}
+
+
+def wall_ms(call: Callable[[], Tensor]) -> float:
+    started = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - started)
+
+
+def cuda_ms(call: Callable[[], Tensor]) -> float:
+    """Time on the device: behind work that keeps it busy until the launches have been queued, or Python is timed."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    torch.cuda._sleep(1_000_000)  # type: ignore[no-untyped-call]
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    elapsed: float = start.elapsed_time(end)
+    return elapsed
+
+
+def rows(problem: Problem, times: dict[str, float], device: str) -> list[dict[str, object]]:
+    library = min(times[name] for name in times if name.startswith("library"))
+    return [
+        {
+            "problem": str(problem),
+            "candidate": name,
+            "ms": f"{ms:.4f}",
+            "ratio": f"{library / ms:.2f}",
+            "roofline": f"{ms / problem.roofline_ms():.2f}" if device == "cuda" else "",
+        }
+        for name, ms in times.items()
+    ]
+
+
+def measured(about: dict[str, str]) -> set[str]:
+    """Problems with rows of this device and these versions."""
+    path = RESULTS / RESULTS_FILE
+    if not path.exists():
+        return set()
+    with path.open(newline="") as file:
+        known = [row for row in csv.DictReader(file) if all(row[key] == about[key] for key in ("device", "versions"))]
+    return {row["problem"] for row in known}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--tune", action="store_true", help="measure launch configurations first, and keep the best")
+    arguments = parser.parse_args()
+    about = machine(arguments.device)
+    done, deadline = measured(about), time.monotonic() + 60 * arguments.minutes
+    if arguments.tune:
+        from kernels.tuning import tuned
+    with tuned() if arguments.tune else nullcontext():
+        for problem in dict.fromkeys(problems(arguments.device)):
+            if str(problem) in done:
+                continue
+            if time.monotonic() > deadline:
+                break
+            found = rows(problem, measure(problem, arguments.device), arguments.device)
+            append_rows(RESULTS_FILE, [{**about, **row} for row in found])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Compiles kernels for a device that is not there, and counts what came out: `python -m tests.kernels.assembly`.
+
+Writes a JSON object, case -> counts. A process of its own, since the tests' own process may define kernels for the
+interpreter. Launches know that pointers are aligned to 16 bytes; a compiler has to be told.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from kernels.triton_backward import tap_gradient_kernel
+from kernels.triton_forward import sliding_kernel
+from kernels.triton_planes import CHANNELS, POSITIONS, planes_kernel
+from kernels.triton_toeplitz import band_for, toeplitz_kernel
+
+TARGET = GPUTarget("cuda", 90, 32)
+TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+INSTRUCTION = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d+ )?([A-Z0-9_]+)(?:.*`\((\.L_x_\d+)\))?")
+LABEL = re.compile(r"^(\.L_x_\d+):")
+
+NO_LOOP: Counter[str] = Counter()
+
+Sizes = dict[str, Any]
+
+
+def compiled(kernel: Any, pointers: dict[str, str], integers: tuple[str, ...], sizes: Sizes, stages: int = 3) -> Any:
+    types = {**pointers, **dict.fromkeys(integers, "i32")}
+    names: list[str] = kernel.arg_names
+    source = ASTSource(
+        kernel,
+        {name: types.get(name, "constexpr") for name in names},
+        {(names.index(name),): value for name, value in sizes.items()},
+        {(names.index(name),): [["tt.divisibility", 16]] for name in pointers},
+    )
+    return triton.compile(source, target=TARGET, options={"num_warps": 4, "num_stages": stages})
+
+
+def sliding() -> Any:
+    pointers = {"x_ptr": "*bf16", "out_ptr": "*bf16", "bias_ptr": "*bf16", "taps_ptr": "*fp32", "sums_ptr": "*fp32"}
+    blocks = {"ROWS": 4, "COLUMNS": 14, "CHANNELS": 64}
+    return compiled(
+        sliding_kernel, pointers, ("H",), {"W": 14, "C": 320, "K": 13, "HAS_BIAS": True, "WITH_SUMS": True, **blocks}
+    )
+
+
+def tap_gradient() -> Any:
+    pointers = {"x_ptr": "*bf16", "grad_ptr": "*bf16", "partial_ptr": "*fp32"}
+    blocks = {"ROWS": 4, "COLUMNS": 14, "CHANNELS": 64}
+    integers = ("H", "strips", "strips_per_part")
+    return compiled(tap_gradient_kernel, pointers, integers, {"W": 14, "C": 320, "K": 13, **blocks})
+
+
+def toeplitz(width: int, size: int, dtype: str) -> Any:
+    band = band_for(width, size)
+    pointers = {"x_ptr": f"*{dtype}", "bands_ptr": f"*{dtype}", "bias_ptr": f"*{dtype}", "out_ptr": f"*{dtype}"}
+    shape = {"W": width, "FIRST": 0, "STRIDE": band.stride, "K": size, "INPUTS": band.inputs, "OUTPUTS": band.outputs}
+    return compiled(toeplitz_kernel, pointers, ("N", "C", "H"), {**shape, "HAS_BIAS": True, "ROWS": 128})
+
+
+def planes() -> Any:
+    pointers = {"x_ptr": "*bf16", "planes_ptr": "*bf16"}
+    integers = ("C", "H", "W", "stride_n", "stride_h", "stride_w")
+    blocks = {"stride_c": 1, "LEFT": 0, "STRIDE": 16, "POSITIONS": POSITIONS, "CHANNELS": CHANNELS}
+    return compiled(planes_kernel, pointers, integers, blocks)
+
+
+def ones() -> dict[str, Callable[[], Any]]:
+    """A launch turns an integer of 1 into a constant: one sample of one row, one strip per part."""
+    x = {"x_ptr": "*fp16", "out_ptr": "*fp16"}
+    blocks = {"ROWS": 4, "COLUMNS": 3, "CHANNELS": 16}
+    sliding = {"H": 1, "W": 3, "C": 5, "K": 3, "bias_ptr": None, "HAS_BIAS": False, "WITH_SUMS": False, **blocks}
+    gradient = {"H": 1, "strips": 1, "strips_per_part": 1, "W": 3, "C": 5, "K": 3, **blocks}
+    band = {"STRIDE": 16, "INPUTS": 16, "OUTPUTS": 16, "bias_ptr": None, "HAS_BIAS": False}
+    toeplitz = {"N": 1, "C": 1, "H": 1, "W": 3, "K": 3, "FIRST": 1, "ROWS": 16, **band}
+    tensors = {"x_ptr": "*fp16", "grad_ptr": "*fp16", "partial_ptr": "*fp32"}
+    return {
+        "one, sliding": lambda: compiled(sliding_kernel, {**x, "taps_ptr": "*fp32", "sums_ptr": "*fp32"}, (), sliding),
+        "one, tap gradient": lambda: compiled(tap_gradient_kernel, tensors, (), gradient),
+        "one, toeplitz": lambda: compiled(toeplitz_kernel, {**x, "bands_ptr": "*fp16"}, (), toeplitz),
+    }
+
+
+def counts(kernel: Any) -> dict[str, Any]:
+    """spills: bytes of stack. instructions: of the whole kernel. loop: of its largest loop."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        Path(file.name).write_bytes(kernel.asm["cubin"])
+        usage = subprocess.run(
+            [TOOLS / "cuobjdump", "-res-usage", file.name], capture_output=True, text=True, check=True
+        )
+        code = subprocess.run([TOOLS / "nvdisasm", "-c", file.name], capture_output=True, text=True, check=True).stdout
+    stack = [int(size) for size in re.findall(r"(?:STACK|LOCAL):(\d+)", usage.stdout + usage.stderr)]
+    loops = list(loops_of(code))
+    names = [found.group(1) for found in INSTRUCTION.finditer(code)]
+    loop = max(loops, key=lambda loop: loop.total(), default=NO_LOOP)
+    return {"stack": stack, "instructions": Counter(names), "loop": loop, "wgmma": kernel.asm["ptx"].count("wgmma.mma")}
+
+
+def loops_of(code: str) -> list[Counter[str]]:
+    """Instructions between a label and each branch back to it."""
+    labels: dict[str, int] = {}
+    names: list[str] = []
+    loops = []
+    for line in code.splitlines():
+        if label := LABEL.match(line.strip()):
+            labels[label.group(1)] = len(names)
+        elif found := INSTRUCTION.search(line):
+            names.append(found.group(1))
+            if found.group(1) == "BRA" and found.group(2) in labels:
+                loops.append(Counter(names[labels[found.group(2)] :]))
+    return loops
+
+
+CASES: dict[str, Callable[[], Any]] = {
+    "sliding": sliding,
+    "tap gradient": tap_gradient,
+    "toeplitz, row, bf16": lambda: toeplitz(14, 13, "bf16"),
+    "toeplitz, tiles, fp16": lambda: toeplitz(64, 31, "fp16"),
+    "planes": planes,
+    **ones(),
+}
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps({name: counts(case()) for name, case in CASES.items()}))

@@ -1,0 +1,47 @@
+"""What the compiler makes of the kernels for an H100 (sm_90), which needs no such device."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernels.problems import needs_triton
+
+pytestmark = needs_triton
+
+ROOT = Path(__file__).resolve().parents[2]
+Counts = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def counts() -> Counts:
+    environment = {**os.environ, "TRITON_INTERPRET": "0"}
+    command = [sys.executable, "-m", "tests.kernels.assembly"]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found: Counts = json.loads(run.stdout)
+    return found
+
+
+def test_nothing_is_spilled_to_the_stack(counts: Counts) -> None:
+    for name, case in counts.items():
+        assert case["stack"], name
+        assert not any(case["stack"]), name
+
+
+@pytest.mark.parametrize(("kernel", "least"), [("sliding", 0.65), ("tap gradient", 0.5)])
+def test_sliding_kernels_spend_their_loop_on_multiply_adds(kernel: str, least: float, counts: Counts) -> None:
+    loop = counts[kernel]["loop"]
+    assert loop["FFMA"] == 2 * (13 * 14 - 42)  # two rows per thread; 42 of a row's products would fall on padding
+    assert loop["FFMA"] / sum(loop.values()) > least
+
+
+@pytest.mark.parametrize("kernel", ["toeplitz, row, bf16", "toeplitz, tiles, fp16"])
+def test_toeplitz_multiplies_on_tensor_cores(kernel: str, counts: Counts) -> None:
+    assert counts[kernel]["wgmma"] > 0
+    assert counts[kernel]["instructions"].get("HGMMA", 0) > 0
+    assert counts[kernel]["instructions"].get("FFMA", 0) == 0

@@ -1,0 +1,86 @@
+"""The table of backends: what fits what, what is there without Triton, and how a test overrides it."""
+
+import pytest
+import torch
+
+from kernels import depthwise_conv2d, dispatch
+from kernels.backends import BACKENDS
+from kernels.dispatch import RULES, Problem, backend_for, choose, forced_backend
+from tests.kernels.problems import assert_convolved, drawn, problem
+
+LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
+HALF, FULL, DOUBLE = torch.float16, torch.float32, torch.float64
+
+
+@pytest.fixture(params=[True, False], ids=["with triton", "without triton"])
+def triton(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(dispatch, "triton_runs", lambda: request.param)
+    monkeypatch.setattr(dispatch, "backend_for", backend_for.__wrapped__)
+    present: bool = request.param
+    return present
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (Problem("cpu", FULL, CONTIGUOUS, 9, 1, 196, True, False), "library"),
+        (Problem("cpu", FULL, CONTIGUOUS, 15, 1, 196, True, False), "library, channels last"),
+        (Problem("cpu", FULL, CONTIGUOUS, 13, 1, 144, False, True), "plane"),
+        (Problem("cpu", FULL, CONTIGUOUS, 7, 2, 144, False, True), "plane"),
+        (Problem("cpu", FULL, CONTIGUOUS, 9, 1, 145, False, True), "library"),
+        (Problem("cpu", FULL, CONTIGUOUS, 9, 1, 144, True, True), "library"),
+        (Problem("cuda", HALF, LAST, 13, 1, 196, True, False), "sliding"),
+        (Problem("cuda", FULL, LAST, 31, 1, 4096, True, False), "sliding"),
+        (Problem("cuda", HALF, LAST, 31, 1, 4096, True, False), "toeplitz"),
+        (Problem("cuda", HALF, CONTIGUOUS, 13, 1, 196, True, False), "toeplitz"),
+        (Problem("cuda", HALF, LAST, 13, 1, 49, True, False), "dense"),
+        (Problem("cuda", DOUBLE, LAST, 13, 1, 196, True, False), "library"),
+        (Problem("cuda", None, LAST, 13, 1, 196, True, False), "library"),
+        (Problem("cuda", HALF, LAST, 7, 2, 196, False, True), "library"),
+        (Problem("cuda", HALF, LAST, 33, 1, 196, False, False), "library"),
+        (Problem("mps", FULL, LAST, 13, 1, 196, True, False), "library"),
+    ],
+)
+def test_the_table_names_the_backend(problem: Problem, expected: str, triton: bool) -> None:
+    found = backend_for.__wrapped__(problem)
+    assert found == (expected if triton or not BACKENDS[expected].triton else "library")
+
+
+def test_every_rule_names_a_backend_and_the_last_one_fits_everything() -> None:
+    assert {rule.backend for rule in RULES} == set(BACKENDS)
+    assert RULES[-1].fits(Problem("xpu", None, CONTIGUOUS, 1001, 9, 0, True, True))
+    assert not BACKENDS[RULES[-1].backend].triton
+
+
+def test_tensors_are_told_apart_as_the_table_asks() -> None:
+    x, weight = drawn(1, 2, 9, 9), drawn(2, 1, 9, 9)
+    assert choose(x, weight, None, 1) == "library"
+    assert choose(x, weight.requires_grad_(), None, 1) == "plane"
+    assert choose(x, weight, drawn(2), 1) == "library"
+    with torch.no_grad():
+        assert choose(x, weight, None, 1) == "library"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_backend_convolves_with_bias(backend: str) -> None:
+    x, weight, bias = problem(1, 3, 4, 5, 3)
+    with forced_backend(backend), torch.no_grad():
+        assert choose(x, weight, bias, 1) == backend
+        found = depthwise_conv2d(x, weight, bias)
+    assert_convolved(found.contiguous(memory_format=torch.contiguous_format), x, weight, bias)
+    assert choose(x, weight, bias, 1) == "library"
+
+
+def test_an_unknown_backend_is_refused_by_name() -> None:
+    with (
+        pytest.raises(ValueError, match="backend 'cudnn' is unknown, expected one of library"),
+        forced_backend("cudnn"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("backend", ["dense", "sliding", "toeplitz"])
+def test_backends_that_cannot_dilate_say_so(backend: str) -> None:
+    x, weight, _ = problem(1, 2, 5, 5, 3)
+    with forced_backend(backend), pytest.raises(ValueError, match=f"'{backend}' got dilation 2, expected 1"):
+        depthwise_conv2d(x, weight, dilation=2)
