@@ -1,11 +1,11 @@
 #!/bin/sh
-# The one script for a session with a GPU: benchmarks/gpu_session.sh OUTPUT_FOLDER [MINUTES]
+# Everything that needs a GPU, in one script: benchmarks/gpu.sh OUTPUT_FOLDER [MINUTES]
 #
 # Tests first (four minutes at most), then benchmarks that fit the rest; everything lands in OUTPUT_FOLDER as it comes,
-# so a session that is cut off keeps what it had; with the default it takes less than ten minutes. Called again with an OUTPUT_FOLDER that holds rows, it goes on.
+# so a run that is cut off keeps what it had; with the default it takes less than ten minutes. Called again with an OUTPUT_FOLDER that holds rows, it goes on.
 # Needs torch, triton, numpy and pytest; the tests of kernels use no others, so no configuration asks for more.
 set -u
-out=${1:?usage: benchmarks/gpu_session.sh OUTPUT_FOLDER [MINUTES]}
+out=${1:?usage: benchmarks/gpu.sh OUTPUT_FOLDER [MINUTES]}
 minutes=${2:-3}
 python=${PYTHON:-python3}
 mkdir -p "$out"
