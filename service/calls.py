@@ -13,10 +13,10 @@ from service.departure import Departure
 from service.errors import draining, malformed
 from service.lane import DeadlineExceeded
 from service.priority import Priority
+from service.probes import is_probe
 from service.traffic import Traffic
 
 MILLISECONDS = re.compile(r"0*[1-9][0-9]{0,9}")
-ALWAYS_OPEN = ("/health/", "/metrics")
 
 
 class Calls:
@@ -30,7 +30,7 @@ class Calls:
         self.timeout_s, self.max_timeout_s = timeout_s, max_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(ALWAYS_OPEN):
+        if scope["type"] != "http" or is_probe(scope["path"]):
             await self.app(scope, receive, send)
             return
         if self.traffic.draining:

@@ -15,7 +15,7 @@ from preprocessors.base import PayloadError, Sample, UnsupportedFormat
 from service.console import err, models_table, out, show_answer, show_conversion, show_table
 from service.engine.base import model_info
 from service.flags import with_settings
-from service.formats import to_json
+from service.json_answer import to_json
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import EMBEDDED_CHECKPOINTS, Settings
 from service.tasks import TASKS

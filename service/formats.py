@@ -6,7 +6,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-import orjson
 from fastapi import Response
 
 from models.heads.classification import Classification
@@ -14,10 +13,10 @@ from models.heads.forecast import Forecast
 from service.answers import NPY, npy_bytes
 from service.errors import Problem
 from service.forecast_plot import forecast_svg
+from service.json_answer import JSON, to_json
 from service.perceiving import Perception
 
 FULL = "full"
-JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,6 @@ def only(results: Sequence[Forecast]) -> Forecast:
     if len(results) > 1:
         raise Problem(422, "invalid_parameter", f"{len(results)} forecasts do not fit this format: send one history")
     return results[0]
-
-
-def to_json(body: Any) -> bytes:
-    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 FORMATS: dict[type, dict[str, Format]] = {

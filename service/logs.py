@@ -9,10 +9,10 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from service.probes import is_probe
 from service.settings import LogFormat
 
 ACCESS = logging.getLogger("service.access")
-PROBES = ("/health/", "/metrics")  # asked every few seconds, and by nobody who reads the log
 TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -49,7 +49,7 @@ def configure(level: str, log_format: LogFormat) -> None:
 
 def log_access(scope: Scope, status: int, seconds: float) -> None:
     """The request's line. Probes are logged at level debug."""
-    level = logging.DEBUG if scope["path"].startswith(PROBES) else logging.INFO
+    level = logging.DEBUG if is_probe(scope["path"]) else logging.INFO
     if not ACCESS.isEnabledFor(level):
         return
     call = scope.get("call")

@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from service.json_answer import JSON
+
 PROBLEM_TYPE = "application/problem+json"
-JSON = "application/json"
 
 
 class ProblemDetails(BaseModel):

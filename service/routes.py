@@ -16,7 +16,8 @@ from service.answers import (
     provenance,
 )
 from service.engine.base import ModelInfo
-from service.formats import JSON, chosen_format, format_options, rendered, to_json
+from service.formats import chosen_format, format_options, rendered
+from service.json_answer import json_response
 from service.openapi import problem_responses, request_body
 from service.options import EmbeddingOptions, ModelOptions, Options, ParsedOptions
 from service.perceiving import Perception, perceive
@@ -56,7 +57,8 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
         pairs = zip(results, seen.perceived, strict=True)
         items = [item_answer(result, item, seen.total_ms) for result, item in pairs]
         about = provenance(request.scope["request_id"], seen.model)
-        return _json({**about, "results": items} if seen.is_list else {**about, **items[0]}, seen)
+        body = {**about, "results": items} if seen.is_list else {**about, **items[0]}
+        return json_response(body, seen.timing_headers())
 
     _add(router, f"/{path}", answer, task, options, single | several)
 
@@ -78,13 +80,9 @@ def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: T
         if NPY in request.headers.get("accept", ""):
             return Response(npy_bytes(matrix), headers=seen.timing_headers(), media_type=NPY)
         about = provenance(request.scope["request_id"], seen.model)
-        return _json({**about, **embedding_answer(matrix, wanted)}, seen)
+        return json_response({**about, **embedding_answer(matrix, wanted)}, seen.timing_headers())
 
     _add(router, f"/embed/{task.modality}", embed, task, options, EmbeddingAnswer)
-
-
-def _json(body: Any, seen: Perception) -> Response:
-    return Response(to_json(body), headers=seen.timing_headers(), media_type=JSON)
 
 
 def _add(router: APIRouter, path: str, endpoint: Endpoint, task: Task, options: Options, answer: Any) -> None:

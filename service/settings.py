@@ -1,6 +1,5 @@
 """Settings of the server, from the environment (UNIREPLKNET_PORT=9000) and from the command line."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.predictor import Precision
+from service.engine.cpu_limit import cpu_limit
 from service.keys import read_keys
 
 EMBEDDED_CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     engine_hang_timeout_s: float = Field(30.0, gt=0, description="A batch that takes longer means a hung engine")
     engine_start_timeout_s: float = Field(600.0, gt=0, description="Longest loading of all models")
     channels_last: bool | None = Field(None, description="Memory format of feature maps; by default chosen by device")
-    threads: int = Field(0, ge=0, description="CPU threads of a forward pass; 0 leaves the choice to torch")
+    threads: int = Field(0, ge=0, description="CPU threads of a forward pass; 0: as many as the container may use")
     max_batch_size: int = Field(16, ge=1, description="Most samples that share a forward pass")
     max_batch_elements: int = Field(
         1 << 26, ge=1, description="Most numbers (pixels, samples, coordinates) in all inputs of a forward pass"
@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     max_items: int = Field(32, ge=1, description="Most files in one request")
     max_body_bytes: int = Field(32 * MEGABYTE, ge=1, description="Largest request body")
     decode_workers: int = Field(
-        default_factory=lambda: max(1, min(8, (os.cpu_count() or 1))), ge=1, description="Processes that decode files"
+        default_factory=lambda: min(8, cpu_limit()), ge=1, description="Processes that decode files"
     )
     decode_timeout_s: float = Field(10.0, gt=0, description="Longest decoding of one file")
     decode_memory_bytes: int = Field(2_000 * MEGABYTE, gt=0, description="Most memory that decoding one file may take")

@@ -10,7 +10,7 @@ from models.heads.forecast import Forecast, ForecastOptions
 from preprocessors.histories.weather_options import WeatherOptions
 from service.engine.base import ModelInfo
 from service.errors import malformed
-from service.formats import JSON, to_json
+from service.json_answer import JSON, json_response
 from service.openapi import problem_responses
 from service.options import ModelOptions, Options, ParsedOptions
 from service.payload import Payload
@@ -50,8 +50,7 @@ def timeseries_router(runtime: Runtime) -> APIRouter:
         parsed = options.parse({**request.query_params, **({"model": body["model"]} if body.get("model") else {})})
         seen = await perceive_payload(runtime, PATH, Payload([content], {}), parsed, check, started)
         result: Forecast = interpreted(seen, ForecastOptions)[0]
-        answer = to_json(kserve_answer(request.scope["request_id"], seen, body, result))
-        return Response(answer, headers=seen.timing_headers(), media_type=JSON)
+        return json_response(kserve_answer(request.scope["request_id"], seen, body, result), seen.timing_headers())
 
     router.add_api_route(
         "/v1/timeseries/forecast",

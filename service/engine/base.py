@@ -1,7 +1,8 @@
 """The contract of every engine: it is told which batch to run, and answers with a row for every view."""
 
+import asyncio
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -129,6 +130,14 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Finish what runs, then leave nothing behind."""
         ...
+
+
+async def computed(answer: Awaitable[Any], timeout_s: float) -> None:
+    """Wait for a check's answer. Raises WorkerLost where it takes too long, and what the answer raises."""
+    try:
+        await asyncio.wait_for(answer, timeout_s)
+    except TimeoutError:
+        raise WorkerLost(f"the engine did not answer within {timeout_s:g} s", timeout_s) from None
 
 
 def find(pipelines: Mapping[str, Pipeline], model: str) -> Pipeline:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from models.heads.base import Row
 from preprocessors.base import Array
-from service.engine.base import EngineState, Load, Loaded, WorkerLost, find, model_info
+from service.engine.base import EngineState, Load, Loaded, WorkerLost, computed, find, model_info
 from service.engine.faults import translated
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import Settings
@@ -55,10 +55,7 @@ class LocalEngine:
     async def check(self, timeout_s: float = 5.0) -> None:
         """See Engine."""
         for name, pipeline in list(self._pipelines.items())[:1]:
-            try:
-                await asyncio.wait_for(self.run(name, [pipeline.preprocessor.blank()]), timeout_s)
-            except TimeoutError:
-                raise WorkerLost(f"the engine did not answer within {timeout_s:g} s", timeout_s) from None
+            await computed(self.run(name, [pipeline.preprocessor.blank()]), timeout_s)
 
     async def close(self) -> None:
         """See Engine."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from models.heads.base import Row
 from preprocessors.base import Array
-from service.engine.base import EngineOptions, EngineState, Load, Loaded, OnLost, WorkerLost
+from service.engine.base import EngineOptions, EngineState, Load, Loaded, OnLost, WorkerLost, computed
 from service.engine.link import EngineLink
 from service.engine.nursery import Nursery
 from service.pipeline import load_pipelines
@@ -90,10 +90,7 @@ class ProcessEngine:
         if link.answered_at is not None and time.monotonic() - link.answered_at < self._options.fresh_s:
             return
         name, model = next(iter(link.loaded.result().models.items()))
-        try:
-            await asyncio.wait_for(self.run(name, [model.preprocessor.blank()]), timeout_s)
-        except TimeoutError:
-            raise WorkerLost(f"the engine did not answer within {timeout_s:g} s", timeout_s) from None
+        await computed(self.run(name, [model.preprocessor.blank()]), timeout_s)
 
     async def close(self) -> None:
         """See Engine. What was handed over is finished, or fails when it takes longer than a hang."""

@@ -14,6 +14,7 @@ import torch
 
 from models.predictor import resolve_device
 from preprocessors.base import Array
+from service import logs
 from service.engine.arena import Arena, Block, Slot
 from service.engine.base import Load, Loaded, OutOfMemory, find, model_info
 from service.engine.channel import Kind, encoded, messages
@@ -73,7 +74,7 @@ def load(order: bytes) -> Mapping[str, Pipeline]:
     """Models that have computed their first batches. order: see `written_order`."""
     sys.path, rest = pickle.loads(order)
     function, settings = pickle.loads(rest)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings.log_level, settings.log_format)
     torch.set_num_threads(settings.threads or cpu_limit())
     device = resolve_device(settings.device)
     if device.index is not None:
