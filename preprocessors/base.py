@@ -3,8 +3,10 @@
 Decode workers import this file, and must start fast and stay small: torch is imported only where a batch is made.
 """
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -83,6 +85,11 @@ class Preprocessor(Generic[OptionsT]):
     modality: ClassVar[str]
     media_types: ClassVar[tuple[str, ...]]
     option_type: ClassVar[type]
+
+    @cached_property
+    def packed(self) -> bytes:
+        """For decode workers, which unpack it once and keep what it has worked out; not once for every file."""
+        return pickle.dumps(self)
 
     def decode(self, payload: bytes, options: OptionsT) -> Sample:
         """Raises PayloadError, and nothing else, for bytes that cannot be used."""

@@ -6,6 +6,7 @@ Stations become nodes of neighbours and nodes a tree, in the way of Corrformer (
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -99,12 +100,15 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
         if min(self.history, self.horizon, self.max_stations) < 1:
             raise ValueError("history, horizon and max_stations must be at least 1")
         variable(self.variable)
-        object.__setattr__(self, "tree", Tree(self.node, self.branches))
-        known = KnownStations(self.stations, self.latitude, self.longitude, self.elevation)
-        object.__setattr__(self, "known", known)
+        _ = self.tree, self.known  # refuse what makes none of them
 
-    tree: ClassVar[Tree]
-    known: ClassVar[KnownStations]
+    @cached_property
+    def tree(self) -> Tree:
+        return Tree(self.node, self.branches)
+
+    @cached_property
+    def known(self) -> KnownStations:
+        return KnownStations(self.stations, self.latitude, self.longitude, self.elevation)
 
     def decode(self, payload: bytes, options: WeatherOptions) -> Sample:
         """A view per tree: (slots, 5 + history) float32, see `transform`. Nothing is learned from the order sent."""
@@ -112,7 +116,7 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
         name, history = read_history(payload, options, terms)
         self._check(history)
         stations, assumed = self.known.located(history.stations)
-        places = arranged(self.tree, stations.latitude.tolist(), stations.longitude.tolist(), stations.ids)
+        places = self.slots(stations)
         first_hour = (history.end - EPOCH) // HOUR - self.history
         rows = self.rows(history.values[-self.history :], first_hour, stations)
         description: dict[str, Any] = {
@@ -132,11 +136,26 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
         )
         return Sample(tuple(view(rows, slots) for slots in places), description, asked)
 
+    def slots(self, stations: Stations) -> Sequence[Indices]:
+        """Which station stands in which slot, for each tree that the network takes."""
+        known = bool(self.stations) and stations is self.known.network
+        return self._known_slots if known else self._arranged(stations)
+
+    @cached_property
+    def _known_slots(self) -> Sequence[Indices]:
+        return self._arranged(self.known.network)
+
+    def _arranged(self, stations: Stations) -> Sequence[Indices]:
+        return arranged(self.tree, stations.latitude.tolist(), stations.longitude.tolist(), stations.ids)
+
     def rows(self, values: Array, hour: int, stations: Stations) -> NDArray[np.float32]:
         """(N, 5 + T): what a slot holds of a station. values: (T, N). hour: of the first, since 1970."""
         hours = np.full(len(stations), hour)
         facts = (*self.known.standardized(stations), stations.longitude / DEGREES_PER_HOUR, hours)
-        return np.column_stack([*facts, values.T]).astype(np.float32)
+        rows = np.empty((len(stations), FACTS + len(values)), np.float32)
+        rows[:, :FACTS] = np.column_stack(facts)
+        rows[:, FACTS:] = values.T
+        return rows
 
     def blank(self) -> Array:
         """A full branch of the tree of stations all over the world, without weather."""
@@ -170,4 +189,6 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
 
 def view(rows: NDArray[np.float32], slots: Indices) -> NDArray[np.float32]:
     """The rows in their slots, and NaN in those without a station."""
-    return np.where((slots == ABSENT)[:, None], np.float32(np.nan), rows[slots])
+    placed = rows[slots]
+    placed[slots == ABSENT] = np.nan
+    return placed

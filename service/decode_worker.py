@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import resource
 import signal
 import sys
@@ -9,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.popen_forkserver import Popen
@@ -77,8 +79,15 @@ def report_in() -> int:
     return os.getpid()
 
 
-def decode_here(preprocessor: Preprocessor[Any], payload: bytes, options: Any) -> Sample:
+@lru_cache(maxsize=64)
+def unpacked(packed: bytes) -> Preprocessor[Any]:
+    preprocessor: Preprocessor[Any] = pickle.loads(packed)
+    return preprocessor
+
+
+def decode_here(packed: bytes, payload: bytes, options: Any) -> Sample:
     """Only PayloadError leaves: another exception may not survive the way to the parent, and would break the pool."""
+    preprocessor = unpacked(packed)
     try:
         return preprocessor.decode(payload, options)
     except PayloadError:

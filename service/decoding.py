@@ -70,7 +70,7 @@ class DecodePool:
             for _ in range(ATTEMPTS):
                 pool = self._pool
                 try:
-                    return await self._decode(pool, preprocessor, payload, options)
+                    return await self._decode(pool, preprocessor.packed, payload, options)
                 except BrokenProcessPool as error:
                     self._replace(pool, error)
         raise DecodersUnavailable("the decode workers stop as soon as they start; see the log, and try again later")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessors.base import PayloadError
+from preprocessors.histories.gaps import runs
 from preprocessors.histories.history import History
 from preprocessors.histories.history_reader import read_history
 from preprocessors.histories.known_stations import KnownStations
@@ -112,6 +113,4 @@ def filled(values: Values, max_gap: int) -> Values:
 
 def _short(gaps: NDArray[np.bool_], max_gap: int) -> Sequence[tuple[int, int]]:
     """Where the gaps that can be filled begin and end."""
-    edges = np.flatnonzero(np.diff(gaps, prepend=False, append=False))
-    pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return [(begin, end) for begin, end in pairs if begin and end < len(gaps) and end - begin <= max_gap]
+    return [(begin, end) for begin, end in runs(gaps) if begin and end < len(gaps) and end - begin <= max_gap]

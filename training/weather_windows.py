@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from preprocessors.histories.arrangement import Indices, arranged
+from preprocessors.histories.arrangement import Indices
 from preprocessors.histories.station import Stations
 from preprocessors.weather import DEGREES_PER_HOUR, WeatherPreprocessor, view
 from training.weather_archive import Archive
@@ -44,11 +44,9 @@ def subset(stations: Stations, chosen: Indices) -> Stations:
 
 def slotted(window: Window, preprocessor: WeatherPreprocessor) -> list[tuple[Tensor, Tensor]]:
     """Views, (slots, 5 + T), with what came, (slots, horizon), NaN where it is not known."""
-    places = arranged(
-        preprocessor.tree, window.stations.latitude.tolist(), window.stations.longitude.tolist(), window.stations.ids
-    )
-    rows = preprocessor.rows(window.history, window.hour, window.stations)
-    return [(torch.from_numpy(view(rows, slots)), torch.from_numpy(view(window.coming.T, slots))) for slots in places]
+    rows, coming = preprocessor.rows(window.history, window.hour, window.stations), window.coming.T
+    places = preprocessor.slots(window.stations)
+    return [(torch.from_numpy(view(rows, slots)), torch.from_numpy(view(coming, slots))) for slots in places]
 
 
 class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):

@@ -48,9 +48,8 @@ def _arranged(
 
 def filled(tree: Tree, group: Indices, places: NDArray[np.float64]) -> Indices:
     """(slots,) of one tree whose root has no more branches than the group needs."""
-    slots = group
     sizes = [tree.node * math.prod(tree.branches[level:]) for level in range(1, len(tree.branches) + 1)]
-    return _fill(slots, sizes, places)
+    return _fill(group, sizes, places)
 
 
 def _fill(group: Indices, sizes: Sequence[int], places: NDArray[np.float64]) -> Indices:

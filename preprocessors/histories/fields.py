@@ -28,17 +28,16 @@ FIELDS: dict[str, tuple[str, ...]] = {
 MAX_HORIZON = 24 * 366  # hours
 
 
-def record_of(body: Mapping[str, Any], terms: Terms, booleans: bool = True) -> Record:
+def record_of(body: Mapping[str, Any], terms: Terms) -> Record:
     """series: hours x stations, or values: stations x hours. Members of other names are not looked at.
 
     stations: names, or objects of a name and maybe a position; positions may also stand in lists of their own.
-    booleans: whether there may be any among the numbers of JSON.
     """
     frequency = member(body, FIELDS["frequency"])
     if frequency is not None:
         check_hourly(frequency)
     start = member(body, FIELDS["start"])
-    values = _values(body, terms, booleans)
+    values = _values(body, terms)
     return Record(
         values,
         _network(body, terms),
@@ -58,7 +57,7 @@ def member(body: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return body[given[0]] if given else None
 
 
-def _values(body: Mapping[str, Any], terms: Terms, booleans: bool) -> Values:
+def _values(body: Mapping[str, Any], terms: Terms) -> Values:
     numbers = member(body, FIELDS["numbers"])
     if numbers is None:
         raise damaged(
@@ -69,7 +68,7 @@ def _values(body: Mapping[str, Any], terms: Terms, booleans: bool) -> Values:
         return number_array(numbers, by_station)
     if numbers == [] and member(body, FIELDS["stations"]) == []:
         raise damaged("it names no stations, at least one is needed")
-    return number_grid(numbers, terms, by_station, booleans)
+    return number_grid(numbers, terms, by_station)
 
 
 def _variable(body: Mapping[str, Any]) -> str | None:
@@ -119,7 +118,7 @@ def _network(body: Mapping[str, Any], terms: Terms) -> Stations | None:
     if not isinstance(listed, list):
         raise damaged(f"its stations are {quoted(listed)}, expected a list of names or of objects")
     terms.check_stations(len(listed))
-    if any(isinstance(item, dict) for item in listed):
+    if dict in map(type, listed):
         objects = [item if isinstance(item, dict) else {"id": item} for item in listed]
         return stations_of({name: _column(objects, names) for name, names in STATION_FIELDS.items()})
     positions = {name: _plain_list(member(body, STATION_FIELDS[name])) for name in RANGES}

@@ -53,12 +53,14 @@ def _check(gaps: NDArray[np.bool_], station: str, start: datetime, terms: Terms)
 
 def longest_run(flags: NDArray[np.bool_]) -> tuple[int, int]:
     """Where the first of the longest runs of True begins, and its length; (0, 0) where nothing is True."""
+    longest = max(runs(flags), key=lambda run: run[1] - run[0], default=(0, 0))
+    return longest[0], longest[1] - longest[0]
+
+
+def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where the runs of True begin, and where they end: the first place behind each."""
     edges = np.flatnonzero(np.diff(flags, prepend=False, append=False))
-    begins, ends = edges[::2], edges[1::2]
-    if not len(begins):
-        return 0, 0
-    longest = int((ends - begins).argmax())
-    return int(begins[longest]), int(ends[longest] - begins[longest])
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _missing(detail: str) -> UndecodableInput:

@@ -32,17 +32,21 @@ class KnownStations:
         }
 
     @cached_property
+    def network(self) -> Stations:
+        return Stations.of(self.ids, **self.columns)
+
+    @cached_property
     def rows(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.ids)}
 
     def located(self, stations: Stations) -> tuple[Stations, int]:
         """The same with latitude, longitude and elevation of each, and of how many the elevation is their neighbour's.
 
-        Stations without any names are the known ones, if they are as many. Raises UndecodableInput for a station that
-        brings no position and is not known.
+        Stations without any names are the known ones, if they are as many; `network` itself stands for all that are
+        known, in their order. Raises UndecodableInput for a station that brings no position and is not known.
         """
-        if not stations.named and len(stations) == len(self.ids):
-            return Stations.of(self.ids, **self.columns), 0
+        if self._are_meant_by(stations):
+            return self.network, 0
         here = np.isnan(stations.latitude)
         if here.any():
             stations = self._looked_up(stations, here)
@@ -66,6 +70,12 @@ class KnownStations:
         if not self.ids:
             return dict.fromkeys(RANGES, (0.0, 1.0))
         return {name: (float(x.mean()), max(float(x.std()), NARROWEST)) for name, x in self.columns.items()}
+
+    def _are_meant_by(self, stations: Stations) -> bool:
+        if not stations.named:
+            return len(stations) == len(self.ids)
+        positions = (getattr(stations, name) for name in RANGES)
+        return stations.ids == self.ids and all(np.isnan(position).all() for position in positions)
 
     def _looked_up(self, stations: Stations, here: NDArray[np.bool_]) -> Stations:
         unknown = [name for name, wanted in zip(stations.ids, here, strict=True) if wanted and name not in self.rows]

@@ -1,6 +1,5 @@
-"""Rows of numbers in JSON -> an array, at the speed of C, and with an account of what is no number."""
+"""Rows of numbers in JSON -> an array, with an account of what is no number."""
 
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +12,10 @@ from preprocessors.histories.variable import Values
 NUMBERS = {float, int, type(None)}
 
 
-def number_grid(rows: Any, terms: Terms, by_station: bool, booleans: bool = True) -> Values:
+def number_grid(rows: Any, terms: Terms, by_station: bool) -> Values:
     """(T, N) float64 from a list of equally long rows of numbers and nulls, which become NaN.
 
     by_station: a row is a station, else an hour, which may hold each number in a list of its own, for one variable.
-    booleans: whether there may be any among the numbers; to look for them takes as long as everything else.
     """
     rows = _rows(rows)
     width = len(rows[0])
@@ -26,10 +24,8 @@ def number_grid(rows: Any, terms: Terms, by_station: bool, booleans: bool = True
     _check_ragged(rows, width, by_station)
     if rows[0] and isinstance(rows[0][0], list):
         rows = [_one_variable(row) for row in rows]
-    values = None if booleans else _packed(rows, width)
-    if values is None:
-        _check_numbers(rows, by_station)
-        values = np.array(rows, np.float64)
+    _check_numbers(rows, by_station)
+    values = np.array(rows, np.float64)
     return values.T if by_station else values
 
 
@@ -57,16 +53,6 @@ def _one_variable(row: list[Any]) -> list[Any]:
         if not isinstance(cell, list) or len(cell) != 1:
             raise damaged(f"a value is {quoted(cell)}, expected a list of one number", "send one variable at a time")
     return [cell[0] for cell in row]
-
-
-def _packed(rows: Sequence[Sequence[Any]], width: int) -> Values | None:
-    """struct takes half the time that numpy does; None where something is no number for it."""
-    pack = struct.Struct(f"={width}d").pack
-    try:
-        packed = b"".join([pack(*row) for row in rows])
-    except struct.error:
-        return None
-    return np.frombuffer(packed, np.float64).reshape(len(rows), width)
 
 
 def _check_numbers(rows: Sequence[Sequence[Any]], by_station: bool) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class Stations:
         return cls(tuple(ids), latitude, longitude, elevation)
 
     @classmethod
+    @lru_cache(maxsize=16)
     def numbered(cls, count: int) -> "Stations":
         unknown = np.full(count, np.nan)
         return cls(tuple(map(str, range(count))), unknown, unknown, unknown, named=False)

@@ -56,6 +56,18 @@ CONTRAST = """() => {
 }"""
 
 
+def chooser_opened_by(page: Page, key: str) -> Any:
+    """On a busy machine the browser may take a key for too old to open a window with: it is pressed again."""
+    for timeout_ms in (3_000, 10_000, PATIENCE_MS):
+        try:
+            with page.expect_file_chooser(timeout=timeout_ms) as chooser:
+                page.keyboard.press(key)
+            return chooser.value
+        except playwright.TimeoutError:
+            continue
+    raise AssertionError(f"the key {key} opens no window to choose a file")
+
+
 def listed(page: Page, site: str) -> Page:
     page.goto(site)
     see(page, "#status", "Choose a file.")

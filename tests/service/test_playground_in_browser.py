@@ -21,6 +21,7 @@ from tests.service.browsing import (
     PATIENCE_MS,
     Page,
     bars,
+    chooser_opened_by,
     contrasts,
     count,
     drop,
@@ -216,10 +217,8 @@ def test_the_keyboard_alone_is_enough(ready: Page) -> None:
     press_until(ready, "input[name=task]")
     press_until(ready, "input[value='classify/audio']", "ArrowRight")
     press_until(ready, "#file")
-    with ready.expect_file_chooser() as chooser:
-        ready.keyboard.press("Enter")
     payload = TINY["classify/audio"].payload(0)
-    chooser.value.set_files([{"name": "a.wav", "mimeType": "audio/wav", "buffer": payload}])
+    chooser_opened_by(ready, "Enter").set_files([{"name": "a.wav", "mimeType": "audio/wav", "buffer": payload}])
     ready.wait_for_selector("#answer .bars")
     press_until(ready, "#run")
     assert ready.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
