@@ -8,46 +8,18 @@ not in it. Rows are appended to benchmarks/results/service.csv.
 
 import http.client
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psutil
 
 from benchmarks.recording import append_rows, machine
+from benchmarks.running_server import running
 from service.settings import MEGABYTE
 
 BODY_BYTES = MEGABYTE // 10
 PORT = 8765
 WARM_UP = 50
 BOUNDARY = "b0undary"
-
-
-@contextmanager
-def server(kind: str) -> Iterator[psutil.Process]:
-    command = [sys.executable, "-m", "benchmarks.null_server", kind, str(PORT)]
-    with subprocess.Popen(command) as child:
-        try:
-            _wait()
-            yield psutil.Process(child.pid)
-        finally:
-            child.terminate()
-
-
-def _wait() -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
-            connection.request("GET", "/health/ready")
-            if connection.getresponse().status == http.client.OK:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise TimeoutError("the server did not become ready within 60 s")
 
 
 def cpu_seconds(process: psutil.Process) -> tuple[float, float]:
@@ -67,7 +39,7 @@ def raw() -> tuple[bytes, str]:
 
 
 def cpu_ms_per_request(kind: str, body: bytes, content_type: str, requests: int) -> tuple[float, float]:
-    with server(kind) as process:
+    with running("benchmarks.null_server", [kind, str(PORT)], PORT) as process:
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
         for number in range(WARM_UP + requests):
             if number == WARM_UP:

@@ -9,17 +9,14 @@ benchmarks/results/overload.csv.
 
 import asyncio
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
 
 import psutil
 
-from benchmarks.open_loop import Generator, Load, post
 from benchmarks.recording import append_rows, machine
+from benchmarks.running_server import running
+from service.bench.open_loop import Generator, Load
+from service.bench.shot import Address, Shot
 
 PORT = 8766
 BODY = os.urandom(100_000)
@@ -27,32 +24,6 @@ SAMPLE_S = 0.05
 CLIENTS = 16
 SETTINGS = {"PORT": str(PORT), "MAX_BATCH_SIZE": "4", "MAX_QUEUE_WAIT_S": "1", "LOG_LEVEL": "warning"}
 FACTORS = (0.7, 2, 10, 0.7)
-
-
-@contextmanager
-def server() -> Iterator[psutil.Process]:
-    environment = {**os.environ, **{f"UNIREPLKNET_{name}": value for name, value in SETTINGS.items()}}
-    command = [sys.executable, "-m", "benchmarks.slow_server", "0", str(SAMPLE_S)]
-    with subprocess.Popen(command, env=environment) as child:
-        try:
-            _wait()
-            yield psutil.Process(child.pid)
-        finally:
-            child.terminate()
-
-
-def _wait() -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        try:
-            connection = HTTPConnection("127.0.0.1", PORT, timeout=5)
-            connection.request("GET", "/health/ready")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise TimeoutError("the server did not become ready within 180 s")
 
 
 def row(name: str, load: Load, capacity: float, cpu_s: float) -> dict[str, object]:
@@ -73,7 +44,7 @@ def row(name: str, load: Load, capacity: float, cpu_s: float) -> dict[str, objec
 
 
 async def measure(process: psutil.Process, seconds: float) -> list[dict[str, object]]:
-    generator = Generator(PORT, post("/classify/image", BODY))
+    generator = Generator(Address("127.0.0.1", PORT), [Shot("/classify/image", BODY)])
     await generator.closed(CLIENTS, seconds / 4)
     rows = []
     closed = await generator.closed(CLIENTS, seconds)
@@ -86,7 +57,7 @@ async def measure(process: psutil.Process, seconds: float) -> list[dict[str, obj
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
-    with server() as process:
+    with running("benchmarks.slow_server", ["0", str(SAMPLE_S)], PORT, SETTINGS) as process:
         rows = asyncio.run(measure(process, seconds))
     append_rows("overload.csv", [{**machine("cpu"), **row} for row in rows])
 

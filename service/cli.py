@@ -1,7 +1,5 @@
-"""The command line: `unireplknet serve | predict | models | convert | train`."""
+"""The command line: `unireplknet serve | predict | models | convert | train | backtest | bench`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +8,10 @@ import typer
 from rich.markup import escape
 
 from models.checkpoint import CheckpointError, Structure
-from models.heads.base import Head, InvalidOption
+from models.heads.base import Head
 from preprocessors.base import PayloadError, Sample, UnsupportedFormat
-from service.console import err, models_table, out, show_answer, show_conversion, show_table
+from service.bench.cli import bench
+from service.console import err, models_table, out, reported_errors, show_answer, show_conversion, show_table
 from service.engine.base import model_info
 from service.flags import with_settings
 from service.json_answer import to_json
@@ -29,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(train_app, name="train")
+app.command()(bench)
 
 Checkpoints = Annotated[
     list[Path], typer.Option("--checkpoints", "-c", help="Checkpoint files, or folders of them; may be repeated")
@@ -186,16 +186,6 @@ def choose(pipelines: dict[str, Pipeline], task: str | None, model: str | None) 
         raise CheckpointError(f"no model {model or 'at all'} for the task {task or 'of any kind'}; there is: {known}")
     first = {p.path: p for p in reversed(fitting)}
     return [first[path] for path in TASKS if path in first]
-
-
-@contextmanager
-def reported_errors(*others: type[Exception]) -> Iterator[None]:
-    """End with one line and status 1 for what a user can mend; a traceback is for our own faults."""
-    try:
-        yield
-    except (CheckpointError, InvalidOption, OSError, ValueError) + others as error:
-        err.print(f"[red]Error:[/] {escape(str(error))}")
-        raise typer.Exit(1) from error
 
 
 def main() -> None:

@@ -1,14 +1,17 @@
-"""What the command line shows people: tables of models, answers and conversions."""
+"""What the command line shows people: tables of models, answers and conversions, and what they can mend."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from models.checkpoint import ModelCard
+from models.checkpoint import CheckpointError, ModelCard
+from models.heads.base import InvalidOption
 from models.heads.classification import Classification
 from models.heads.forecast import Forecast
 from service.engine.base import ModelInfo
@@ -93,3 +96,13 @@ def show_conversion(report: "ConversionReport") -> None:
     for part, count in report.ignored.items():
         table.add_row("left out", f"{count} tensors of {part}")
     out.print(table)
+
+
+@contextmanager
+def reported_errors(*others: type[Exception]) -> Iterator[None]:
+    """End with one line and status 1 for what a user can mend; a traceback is for our own faults."""
+    try:
+        yield
+    except (CheckpointError, InvalidOption, OSError, ValueError) + others as error:
+        err.print(f"[red]Error:[/] {escape(str(error))}")
+        raise typer.Exit(1) from error

@@ -67,5 +67,5 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     extraction = re.search(r"command=\$\((.+)\)\n", script)
     assert extraction is not None
     found = subprocess.run(["bash", "-c", extraction[1]], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert found.strip().endswith(".venv/bin/pytest")
+    assert ".venv/bin/pytest" in found
     assert found.strip() in README

@@ -1,0 +1,1 @@
+"""`unireplknet bench`: what a server does under a load of real requests."""
