@@ -8,14 +8,15 @@ own data, and nothing but those bytes can be read.
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 import av
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
-from preprocessors.base import TooLarge, UndecodableInput
+from preprocessors.base import UndecodableInput
+from preprocessors.faults import refused
 
 __all__ = ["best_stream", "container_format", "decoder_faults", "file_format", "open_container"]
 
@@ -96,17 +97,13 @@ def best_stream(container: InputContainer, kind: Literal["video", "audio"], deco
     return stream
 
 
-@contextmanager
-def decoder_faults() -> Iterator[None]:
-    """Turn whatever PyAV raises into a PayloadError."""
-    try:
-        yield
-    except MemoryError as error:  # PyAV's own, too
-        detail = "the decoder ran out of memory on this file: scale it down or shorten it, and send it again"
-        raise TooLarge("too_much_memory", detail) from error
-    except FAULTS as error:
-        reason = (
-            error.strerror if isinstance(error, av.FFmpegError) else error
-        )  # without the name of a file: it has none
-        detail = f"the file cannot be decoded ({reason}): it is damaged or incomplete, export it again"
-        raise UndecodableInput("undecodable_input", detail) from error
+def decoder_faults() -> AbstractContextManager[None]:
+    """Turn whatever PyAV raises into a PayloadError; its own lack of memory is a MemoryError, too."""
+    memory = "the decoder ran out of memory on this file: scale it down or shorten it, and send it again"
+    return refused(FAULTS, _refusal, memory)
+
+
+def _refusal(error: Exception) -> UndecodableInput:
+    reason = error.strerror if isinstance(error, av.FFmpegError) else error  # without the name of a file: it has none
+    detail = f"the file cannot be decoded ({reason}): it is damaged or incomplete, export it again"
+    return UndecodableInput("undecodable_input", detail)

@@ -5,11 +5,11 @@ import struct
 import zipfile
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
+from preprocessors.base import UndecodableInput, UnsupportedFormat
 from preprocessors.clouds.cloud import Cloud, damaged
 from preprocessors.clouds.npy import read_npy, read_npz
 from preprocessors.clouds.obj import KEYWORD, read_obj
@@ -18,6 +18,7 @@ from preprocessors.clouds.pcd import read_pcd
 from preprocessors.clouds.ply import read_ply
 from preprocessors.clouds.point_table import is_csv, is_pts, is_xyz, read_pts, read_table
 from preprocessors.clouds.stl import is_stl, read_stl
+from preprocessors.faults import refused
 
 Reader = Callable[[bytes, int], Cloud]  # from the payload and the most points that may be read
 
@@ -40,7 +41,7 @@ FORMATS: dict[str, Format] = {
     "xyz": Format(is_xyz, read_table),
     "pts": Format(is_pts, read_pts),
 }
-# What numpy, zipfile and zlib raise on broken files. Not simply Exception: our own mistakes shall be seen.
+# What numpy, zipfile and zlib raise on broken files
 FAULTS = (
     ValueError,
     TypeError,
@@ -74,13 +75,7 @@ def cloud_format(payload: bytes) -> str:
     raise UnsupportedFormat("unsupported_media_type", detail)
 
 
-@contextmanager
-def reader_faults() -> Iterator[None]:
+def reader_faults() -> AbstractContextManager[None]:
     """Turn whatever a reader raises into a PayloadError."""
-    try:
-        yield
-    except MemoryError as error:
-        detail = "reading this point cloud takes more memory than is allowed: thin it out"
-        raise TooLarge("too_much_memory", detail) from error
-    except FAULTS as error:
-        raise damaged(str(error) or type(error).__name__) from error
+    memory = "reading this point cloud takes more memory than is allowed: thin it out"
+    return refused(FAULTS, lambda error: damaged(str(error) or type(error).__name__), memory)

@@ -7,11 +7,12 @@ import tokenize
 import zipfile
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
+from preprocessors.base import UndecodableInput, UnsupportedFormat
+from preprocessors.faults import refused
 from preprocessors.histories.agreement import agreed_variable, checked
 from preprocessors.histories.arrow_file import open_csv, open_parquet
 from preprocessors.histories.fields import record_of
@@ -88,13 +89,7 @@ def history_format(payload: bytes) -> str:
     raise UnsupportedFormat("unsupported_media_type", detail)
 
 
-@contextmanager
-def reader_faults() -> Iterator[None]:
+def reader_faults() -> AbstractContextManager[None]:
     """Turn whatever a reader raises into a PayloadError."""
-    try:
-        yield
-    except MemoryError as error:
-        detail = "reading this weather history takes more memory than is allowed: send fewer hours or stations"
-        raise TooLarge("too_much_memory", detail) from error
-    except FAULTS as error:
-        raise damaged(str(error) or type(error).__name__, "export it again") from error
+    memory = "reading this weather history takes more memory than is allowed: send fewer hours or stations"
+    return refused(FAULTS, lambda error: damaged(str(error) or type(error).__name__, "export it again"), memory)

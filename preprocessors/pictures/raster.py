@@ -13,6 +13,7 @@ import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
+from preprocessors.faults import refused
 from preprocessors.pictures.jpeg import check_structure
 from preprocessors.pictures.orientation import orientation, upright
 
@@ -29,7 +30,7 @@ SIGNATURE = re.compile(
     rb"(?P<JPEG>\xff\xd8\xff)|(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<WEBP>RIFF.{4}WEBP)|(?P<BMP>BM)|(?P<GIF>GIF8[79]a)",
     re.DOTALL,
 )
-# What Pillow and the decoders under it raise on broken files. Not simply Exception: our own mistakes shall be seen.
+# What Pillow and the decoders under it raise on broken files, and on those that unpack to more than it bears
 FAULTS = (
     OSError,
     ValueError,
@@ -42,6 +43,7 @@ FAULTS = (
     struct.error,
     zlib.error,
 )
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 WIDEST_VALUE = 65535
 WHITE = (255, 255, 255)
 FILTERS = RLock()
@@ -78,19 +80,20 @@ def decoder_faults() -> Iterator[None]:
 
     Warning filters belong to the whole process: threads take turns, so that each puts back what it found.
     """
-    try:
-        with FILTERS, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooLarge("too_many_pixels", f"{error}: scale the picture down and send it again") from error
-    except MemoryError as error:
-        detail = "the decoder ran out of memory on this picture: scale it down and send it again"
-        raise TooLarge("too_much_memory", detail) from error
-    except FAULTS as error:
-        detail = f"the picture cannot be decoded ({error}): the file is damaged or incomplete, export it again"
-        raise UndecodableInput("undecodable_input", detail) from error
+    memory = "the decoder ran out of memory on this picture: scale it down and send it again"
+    with refused(BOMBS, _bomb, memory), refused(FAULTS, _refusal, memory), FILTERS, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _bomb(error: Exception) -> TooLarge:
+    return TooLarge("too_many_pixels", f"{error}: scale the picture down and send it again")
+
+
+def _refusal(error: Exception) -> UndecodableInput:
+    detail = f"the picture cannot be decoded ({error}): the file is damaged or incomplete, export it again"
+    return UndecodableInput("undecodable_input", detail)
 
 
 def _format(payload: bytes) -> str:

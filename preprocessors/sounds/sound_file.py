@@ -2,20 +2,21 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import cast
 
 import numpy as np
 import soundfile
 
-from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
+from preprocessors.base import UndecodableInput, UnsupportedFormat
+from preprocessors.faults import refused
 from preprocessors.sounds.sound import BLOCK_FRAMES, Block, Sound
 
 # libsndfile opens two dozen formats by their first bytes; these are the ones that people upload
 FORMATS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "FLAC": "flac", "MP3": "mp3", "OGG": "ogg"}
 ESTIMATED = {"MP3"}  # whose length libsndfile guesses at from the first frames
 UNKNOWN_LENGTH = 2**63 - 1  # what it says of a FLAC that was written to a pipe
-# What soundfile raises on broken files. Not simply Exception: our own mistakes shall be seen.
+# What soundfile raises on broken files
 FAULTS = (soundfile.SoundFileError, OSError, ValueError, TypeError, AssertionError)
 
 
@@ -52,15 +53,13 @@ def _read(file: SequentialFile, buffer: Block) -> Block:
         return cast(Block, file.read(out=buffer))
 
 
-@contextmanager
-def sound_file_faults() -> Iterator[None]:
+def sound_file_faults() -> AbstractContextManager[None]:
     """Turn whatever soundfile raises into a PayloadError."""
-    try:
-        yield
-    except MemoryError as error:
-        detail = "the decoder ran out of memory on this recording: shorten it and send it again"
-        raise TooLarge("too_much_memory", detail) from error
-    except FAULTS as error:
-        reason = getattr(error, "error_string", error)  # without the address of the file object
-        detail = f"the recording cannot be decoded ({reason}): the file is damaged or incomplete, export it again"
-        raise UndecodableInput("undecodable_input", detail) from error
+    memory = "the decoder ran out of memory on this recording: shorten it and send it again"
+    return refused(FAULTS, _refusal, memory)
+
+
+def _refusal(error: Exception) -> UndecodableInput:
+    reason = getattr(error, "error_string", error)  # without the address of the file object
+    detail = f"the recording cannot be decoded ({reason}): the file is damaged or incomplete, export it again"
+    return UndecodableInput("undecodable_input", detail)
