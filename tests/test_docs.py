@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.app import create_app
+from service.bench.cli import bench
 from service.settings import Settings
 from training.cli import train_app
 from training.subjects import SUBJECTS
@@ -51,8 +52,8 @@ def test_links_in_the_documents_lead_somewhere() -> None:
 
 def test_commands_and_flags_in_the_documents_exist() -> None:
     callbacks = [command.callback for command in train_app.registered_commands]
-    names = {name for callback in callbacks if callback for name in callback.__annotations__}
     assert len(callbacks) == len(SUBJECTS)
+    names = {name for callback in (*callbacks, bench) if callback for name in callback.__annotations__}
     words = [name.replace("_", "-") for name in names]
     flags = {"--lr", "--final-lr", *(f"--{word}" for word in words), *(f"--no-{word}" for word in words)}
     flags |= {f"--{name.replace('_', '-')}" for name in Settings.model_fields} | {"--structure", "--help"}
