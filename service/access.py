@@ -1,4 +1,7 @@
-"""Who may ask: bearer tokens on every route but the probes and the empty page, and how often each may."""
+"""Who may ask: bearer tokens on every route but the probes and the empty page, and how often each may.
+
+Whether it is an administrator who asks is noted as `administrator`, for the routes that are for them alone.
+"""
 
 import math
 
@@ -15,22 +18,29 @@ SCHEME = "bearer"
 
 
 class Access:
-    """keys: those that are let in, all where there are none. rate: of each key, or None for any."""
+    """keys: those that are let in, all where there are none. rate: of each key, or None for any.
 
-    def __init__(self, app: ASGIApp, keys: Keys, rate: Rate | None = None) -> None:
+    administrators: keys that are let in, too, as often as they like.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Keys, rate: Rate | None = None, administrators: Keys | None = None) -> None:
         self.app, self.keys, self.rate = app, keys, rate
+        self.administrators = administrators or Keys(())
         self._buckets = [TokenBucket(rate) for _ in range(len(keys))] if rate else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and len(self.keys) and not is_open(scope["path"]):
-            self._check(Headers(scope=scope).get("authorization", ""))
+        if scope["type"] == "http":
+            authorization = Headers(scope=scope).get("authorization", "")
+            key = _token(authorization)
+            scope["administrator"] = self.administrators.place(key) is not None
+            if len(self.keys) and not scope["administrator"] and not is_open(scope["path"]):
+                self._check(authorization, key)
         await self.app(scope, receive, send)
 
-    def _check(self, authorization: str) -> None:
+    def _check(self, authorization: str, key: bytes) -> None:
         """Raises Problem 401 without a known key, 429 with one that comes too often."""
-        scheme, _, key = authorization.partition(" ")
-        place = self.keys.place(key.strip().encode("latin-1"))  # as it was sent
-        if scheme.lower() != SCHEME or place is None:
+        place = self.keys.place(key)
+        if place is None:
             raise _unauthorized(authorization)
         if self.rate is not None:
             self._spend(place, self.rate)
@@ -41,6 +51,12 @@ class Access:
             after = str(max(1, math.ceil(wait_s)))
             detail = f"this key may ask {rate.count} times in {rate.period_s:g} s: try again in {after} s"
             raise Problem(429, "rate_limited", detail, {"limit": rate.count}, {"Retry-After": after})
+
+
+def _token(authorization: str) -> bytes:
+    """As it was sent; empty, which no key is, where none was."""
+    scheme, _, key = authorization.partition(" ")
+    return key.strip().encode("latin-1") if scheme.lower() == SCHEME else b""
 
 
 def is_open(path: str) -> bool:

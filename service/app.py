@@ -11,6 +11,7 @@ from service import errors, front_door
 from service.catalogue import catalogue_router
 from service.engine.base import Load
 from service.health import health_router
+from service.management import management_router
 from service.metrics import metrics_router
 from service.openapi import ProblemDetails
 from service.pipeline import load_pipelines
@@ -56,6 +57,7 @@ def create_app(
     app.include_router(task_router(runtime))
     app.include_router(timeseries_router(runtime))
     app.include_router(catalogue_router(runtime))
+    app.include_router(management_router(runtime))
     app.include_router(health_router(runtime))
     app.include_router(playground_router())
     app.include_router(metrics_router(runtime.metrics))

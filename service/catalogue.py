@@ -47,7 +47,7 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
     def models() -> list[ModelSummary]:
         """Every model that answers; the first of a task is its default."""
         runtime.check_ready()
-        return [ModelSummary(**_summary(model)) for model in runtime.models.values()]
+        return [ModelSummary(**summary(model)) for model in runtime.models.values()]
 
     @router.get("/models/{name:path}", responses=problems)
     def model(name: str) -> ModelDetails:
@@ -73,7 +73,7 @@ def _find(runtime: Runtime, name: str) -> ModelInfo:
     return runtime.models[name]
 
 
-def _summary(model: ModelInfo) -> dict[str, Any]:
+def summary(model: ModelInfo) -> dict[str, Any]:
     embed = [f"/embed/{model.task.modality}"] if model.head.embeds else []
     return {
         "name": model.name,
@@ -88,7 +88,7 @@ def _summary(model: ModelInfo) -> dict[str, Any]:
 
 def _details(model: ModelInfo) -> dict[str, Any]:
     return {
-        **_summary(model),
+        **summary(model),
         "parameters": model.parameters,
         "preprocessor": asdict(model.preprocessor),  # type: ignore[call-overload]
         "media_types": list(model.preprocessor.media_types),

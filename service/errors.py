@@ -52,6 +52,7 @@ def draining() -> Problem:
 TITLES = {
     400: "Malformed request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
     408: "Too slow",

@@ -20,6 +20,11 @@ class Estimates:
         self._models[path] = model
         self._decode[model].observe(1, decode_s)
 
+    def forget(self, model: str) -> None:
+        """It is not served any more."""
+        self._decode.pop(model, None)
+        self._models = {path: other for path, other in self._models.items() if other != model}
+
     def request(self, path: str) -> Load:
         """One sample to be decoded and computed by the model that answered this path last; nothing, before any did."""
         model = self._models.get(path)

@@ -23,7 +23,10 @@ def install(app: FastAPI, runtime: Runtime) -> None:
         (RequestIds, {}),
         (Telemetry, {"metrics": runtime.metrics}),
         (Faults, {}),
-        (Access, {"keys": Keys(settings.keys), "rate": rate}),
+        (
+            Access,
+            {"keys": Keys(settings.keys), "rate": rate, "administrators": Keys(settings.administrators)},
+        ),
         (
             Calls,
             {

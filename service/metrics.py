@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterable
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from service.admission import Admission
+from service.engine.base import Engine, ModelInfo
 from service.priority import Priority
 
 PREFIX = "unireplknet"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+ABOUT = ("model", "version", "task")
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -33,12 +35,6 @@ class Metrics:
         self._sizes = Histogram(
             f"{PREFIX}_batch_size", "Samples in a forward pass", ("model",), buckets=SIZES, registry=self.registry
         )
-        self._models = Gauge(
-            f"{PREFIX}_model_info",
-            "1 for every model that is served",
-            ("model", "version", "task"),
-            registry=self.registry,
-        )
 
     def answered(self, task: str, status: int, seconds: float, problem: str | None) -> None:
         """A request has been answered. problem: the code that it was refused with, if it was."""
@@ -57,16 +53,13 @@ class Metrics:
         self._forward.labels(model).observe(seconds)
         self._sizes.labels(model).observe(size)
 
-    def serves(self, model: str, version: str, task: str) -> None:
-        self._models.labels(model, version, task).set(1)
-
-    def watch(self, admission: Admission, restarts: Callable[[], int]) -> None:
-        """Read what waits, and how often the engine was replaced, whenever somebody asks."""
+    def watch(self, admission: Admission, engine: Engine, models: Callable[[], Iterable[ModelInfo]]) -> None:
+        """Read what waits, what the engine takes and what is served whenever somebody asks."""
         self._gauge("waiting_items", "Samples admitted and not answered", lambda: admission.load.items)
         self._gauge("waiting_bytes", "Bytes admitted and not answered", lambda: admission.load.bytes)
         wait = "How long one more request would wait; the signal to scale by"
         self._gauge("predicted_wait_seconds", wait, lambda: admission.predicted_wait_s(Priority.BULK))
-        self.registry.register(_Restarts(restarts))
+        self.registry.register(_Holdings(engine, models))
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""
@@ -82,15 +75,24 @@ class Metrics:
         Gauge(f"{PREFIX}_{name}", text, registry=self.registry).set_function(read)
 
 
-class _Restarts(Collector):
-    """A counter that somebody else keeps."""
+class _Holdings(Collector):
+    """What others keep: the engine's counter and its memory, and the models that are served."""
 
-    def __init__(self, restarts: Callable[[], int]) -> None:
-        self._restarts = restarts
+    def __init__(self, engine: Engine, models: Callable[[], Iterable[ModelInfo]]) -> None:
+        self._engine, self._models = engine, models
 
     def collect(self) -> Iterable[Metric]:
-        text = "Engine processes that were lost and replaced"
-        yield CounterMetricFamily(f"{PREFIX}_engine_restarts", text, value=self._restarts())
+        lost = "Engine processes that were lost and replaced"
+        yield CounterMetricFamily(f"{PREFIX}_engine_restarts", lost, value=self._engine.restarts)
+        taken = "Memory of the engine process, and of its device, as of its last heartbeat"
+        memory = GaugeMetricFamily(f"{PREFIX}_engine_memory_bytes", taken, labels=("kind",))
+        for kind, size in self._engine.memory.items():
+            memory.add_metric((kind,), size)
+        yield memory
+        served = GaugeMetricFamily(f"{PREFIX}_model_info", "1 for every model that is served", labels=ABOUT)
+        for model in self._models():
+            served.add_metric((model.name, model.version, model.path), 1)
+        yield served
 
 
 def metrics_router(metrics: Metrics) -> APIRouter:

@@ -25,6 +25,7 @@ class ProblemDetails(BaseModel):
 PROBLEMS = {
     400: "The body does not follow the grammar, or holds no file",
     401: "No key, or an unknown one",
+    403: "Not an administrator's key",
     404: "No such model",
     408: "The body did not arrive in time",
     413: "A limit on bytes, files or pixels",
@@ -36,11 +37,14 @@ PROBLEMS = {
 }
 
 
+USUAL = tuple(status for status in PROBLEMS if status != 403)
+
+
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Documentation of these statuses, or of all."""
+    """Documentation of these statuses, or of all that a task may answer."""
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     content = {PROBLEM_TYPE: {"schema": schema}}
-    return {status: {"description": PROBLEMS[status], "content": content} for status in statuses or PROBLEMS}
+    return {status: {"description": PROBLEMS[status], "content": content} for status in statuses or USUAL}
 
 
 def request_body(media_types: tuple[str, ...], form_options: dict[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,18 @@ async def perceive_payload(
     candidates = [runtime.model(path, name)]
     if name is None:
         candidates += [other for other in runtime.models.values() if other.path == path and other not in candidates]
+    with runtime.repository.hold(candidates):
+        return await _perceive_by_first(runtime, candidates, payload, parsed, check, started)
+
+
+async def _perceive_by_first(
+    runtime: Runtime,
+    candidates: Sequence[ModelInfo],
+    payload: Payload,
+    parsed: ParsedOptions,
+    check: Check,
+    started: float,
+) -> Perception:
     refusal: Problem | None = None
     for model in candidates:
         check(model, parsed)

@@ -17,11 +17,12 @@ from service.settings import Settings
 from service.tasks import TASKS, Task
 
 SUFFIX = ".safetensors"
+HUB = "hub:"
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One served model. `path` is its task's URL."""
+    """One served model. `path` is its task's URL. source: what it was read from, see `read_checkpoint`."""
 
     path: str
     task: Task
@@ -30,6 +31,7 @@ class Pipeline:
     preprocessor: Preprocessor[Any]
     head: Head
     predictor: Predictor
+    source: str | None = None
 
     @property
     def name(self) -> str:
@@ -41,13 +43,42 @@ class Pipeline:
 
     def warm_up(self, max_batch_size: int) -> None:
         """Run the smallest and the largest batch, so that no request pays for what only the first pass costs."""
-        for size in sorted({1, max_batch_size}):
-            self.run([self.preprocessor.blank()] * size)
+        for size in warm_up_sizes(max_batch_size):
+            self.warm_up_at(size)
+
+    def warm_up_at(self, size: int) -> None:
+        """One step of it: other models may compute between the steps."""
+        self.run([self.preprocessor.blank()] * size)
 
 
-def load_pipeline(file: Path, settings: Settings) -> Pipeline:
+def warm_up_sizes(max_batch_size: int) -> list[int]:
+    return sorted({1, max_batch_size})
+
+
+def read_checkpoint(source: str) -> Checkpoint:
+    """source: a file's path, or `hub:` and a name that the authors published. Raises CheckpointError."""
+    if source.startswith(HUB):
+        return _published(source.removeprefix(HUB))
+    try:
+        return Checkpoint.load(Path(source))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{source} does not describe a model as this version does: convert it again") from error
+
+
+def _published(name: str) -> Checkpoint:
+    from models.hub import HubError  # these bring the hub's client, which serving does not need
+    from models.source import open_source
+
+    try:
+        return open_source(name).checkpoint(name)
+    except HubError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def load_pipeline(source: str | Path, settings: Settings) -> Pipeline:
     """Build what a checkpoint describes, in deploy form, on the device. Raises CheckpointError."""
-    checkpoint = Checkpoint.load(file)
+    file = str(source)
+    checkpoint = read_checkpoint(file)
     if checkpoint.task not in TASKS:
         raise CheckpointError(f"{file} is for the task {checkpoint.task!r}, expected one of {', '.join(TASKS)}")
     task = TASKS[checkpoint.task]
@@ -61,7 +92,8 @@ def load_pipeline(file: Path, settings: Settings) -> Pipeline:
     predictor = Predictor(
         model, preprocessor.transform, resolve_device(settings.device), settings.precision, settings.channels_last
     )
-    return Pipeline(checkpoint.task, task, checkpoint.card, checkpoint.version, preprocessor, model.head, predictor)
+    about = (checkpoint.task, task, checkpoint.card, checkpoint.version)
+    return Pipeline(*about, preprocessor, model.head, predictor, file)
 
 
 def _operators_choice(task: Task, settings: Settings) -> dict[str, str]:

@@ -19,10 +19,13 @@ from service.errors import Problem, draining, not_ready
 from service.estimates import Estimates
 from service.lane import Prediction
 from service.metrics import Metrics
-from service.pipeline import load_pipelines
+from service.pipeline import load_pipelines, warm_up_sizes
+from service.priority import Priority
+from service.repository import Repository
 from service.scheduler import Scheduler
 from service.settings import Settings
 from service.slots import Slots
+from service.sources import Sources
 from service.tasks import TASKS
 from service.traffic import Traffic
 
@@ -67,19 +70,18 @@ class Runtime:
     def __init__(self, settings: Settings, announce: Announce | None = None, load: LoadModels = load_pipelines) -> None:
         self.announce = announce or (lambda models: None)
         self.settings = settings
-        self.models: Mapping[str, ModelInfo] = {}
         self.ready = False
         self.fault: str | None = None
         self.traffic = Traffic()
         self.metrics = Metrics()
         self.engine: Engine = ENGINES[settings.engine](settings, engine_options(settings), load)
-        self.scheduler = Scheduler(
-            self.engine, settings.max_batch_size, settings.max_batch_elements, self.metrics.batch
-        )
+        self.scheduler = Scheduler(self.engine, settings.max_batch_size, settings.max_batch_elements, self._note_batch)
+        self.repository = Repository(self.engine, self._learn_costs, self._forget)
+        self.sources = Sources(settings.checkpoints)
         self.estimates = Estimates(self.scheduler.costs, settings.max_batch_size)
         bounds = Bounds(settings.max_queue, settings.max_queue_bytes, settings.max_queue_wait_s)
         self.admission = Admission(bounds, settings.decode_workers)
-        self.metrics.watch(self.admission, lambda: self.engine.restarts)
+        self.metrics.watch(self.admission, self.engine, lambda: self.models.values())
         self.decode_slots = Slots(settings.decode_workers)
         self.decoding = DecodePool(
             settings.decode_workers,
@@ -89,6 +91,11 @@ class Runtime:
         )
         self._loading: asyncio.Task[None] | None = None
 
+    @property
+    def models(self) -> Mapping[str, ModelInfo]:
+        """Those that answer, by name; the first of a task is its default."""
+        return self.repository.models
+
     async def __aenter__(self) -> "Runtime":
         self._loading = asyncio.create_task(self._load())
         return self
@@ -97,6 +104,7 @@ class Runtime:
         self.ready, self.traffic.draining = False, True
         if self._loading is not None:
             await self._loading
+        await self.repository.close()
         await self.scheduler.close()
         await self.engine.close()
         await asyncio.to_thread(self.decoding.close)
@@ -105,10 +113,9 @@ class Runtime:
         try:
             started = time.perf_counter()
             await asyncio.to_thread(self.decoding.warm_up)
-            self.models = (await self.engine.start()).models
-            await self._learn_costs()
-            for model in self.models.values():
-                self.metrics.serves(model.name, model.version, model.path)
+            for model in (await self.engine.start()).models.values():
+                await self._learn_costs(model)
+            self.repository.open()
             log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)
             self.ready = True
             self.announce(list(self.models.values()))
@@ -116,13 +123,20 @@ class Runtime:
             log.critical("loading failed: %s", error, exc_info=error)
             self.fault = str(error)
 
-    async def _learn_costs(self) -> None:
+    async def _learn_costs(self, model: ModelInfo) -> None:
         """Time the smallest batch and the largest, so that the first requests are not admitted by guesses."""
-        for model in self.models.values():
-            for size in sorted({1, self.settings.max_batch_size}):
-                started = time.perf_counter()
-                await self.engine.run(model.name, [model.preprocessor.blank()] * size)
-                self.scheduler.costs[model.name].observe(size, time.perf_counter() - started)
+        for size in warm_up_sizes(self.settings.max_batch_size):
+            await self.scheduler.submit(model.key, [model.preprocessor.blank()] * size, Priority.BULK)
+
+    def _note_batch(self, key: str, size: int, seconds: float) -> None:
+        """Of those that answered somebody: before a model is seen, it only warms up."""
+        name = self.repository.name(key)
+        if name is not None:
+            self.metrics.batch(name, size, seconds)
+
+    def _forget(self, key: str) -> None:
+        self.scheduler.forget(key)
+        self.estimates.forget(key)
 
     def check_alive(self) -> None:
         """Raises Problem 503 where loading failed: only a restart can help."""
@@ -154,30 +168,30 @@ class Runtime:
         return candidates[name]
 
     async def perceive(self, model: ModelInfo, payload: bytes, options: Any) -> Perceived:
-        """Decode in a worker process, then share a forward pass.
+        """Decode in a worker process, then share a forward pass. Whoever calls it holds the model.
 
         Raises PayloadError, Overloaded, DeadlineExceeded, WorkerLost and OutOfMemory.
         """
         call = current_call()
         call.model = model.name
-        place = call.take_place() or self.admission.admit(self.estimates.sample(model.name), call.priority)
+        place = call.take_place() or self.admission.admit(self.estimates.sample(model.key), call.priority)
         with place:
             came = time.perf_counter()
             async with self.decode_slots.hold(call.priority):
                 started = time.perf_counter()
                 sample = await self.decoding.decode(model.preprocessor, payload, options)
             decode_s = time.perf_counter() - started
-            self.estimates.learn(call.path, model.name, decode_s)
-            place.become(self._load_of(model.name, sample))
-            predictions = await self.scheduler.submit(model.name, sample.views, call.priority, call.deadline)
+            self.estimates.learn(call.path, model.key, decode_s)
+            place.become(self._load_of(model.key, sample))
+            predictions = await self.scheduler.submit(model.key, sample.views, call.priority, call.deadline)
         perceived = Perceived(sample, predictions, 1e3 * decode_s, 1e3 * (started - came))
         self.metrics.perceived(model.name, decode_s, 1e-3 * perceived.queue_ms)
         return perceived
 
-    def _load_of(self, model: str, sample: Sample) -> Load:
+    def _load_of(self, key: str, sample: Sample) -> Load:
         """What is left to do for a sample, and to keep."""
         views = len(sample.views)
-        return Load(views, sum(view.nbytes for view in sample.views), 0.0, self.estimates.device_s(model, views))
+        return Load(views, sum(view.nbytes for view in sample.views), 0.0, self.estimates.device_s(key, views))
 
 
 def engine_options(settings: Settings) -> EngineOptions:

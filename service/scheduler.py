@@ -71,6 +71,11 @@ class Scheduler:
         """Whether the engine has nothing to do."""
         return not self._running
 
+    def forget(self, model: str) -> None:
+        """Nothing waits for this model, and nothing will."""
+        self._turns.forget(model)
+        self.costs.pop(model, None)
+
     async def close(self) -> None:
         """Wait for the answers to all that waits."""
         self._fill()

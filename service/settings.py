@@ -72,6 +72,9 @@ class Settings(BaseSettings):
         repr=False,
         description="Keys, separated by commas, or @FILE with one a line; clients send one as bearer token",
     )
+    admin_keys: str = Field(
+        "", repr=False, description="The same of those who may load and unload models; without any, nobody may"
+    )
     rate_limit: str = Field(
         "", pattern=r"^([1-9]\d*/(s|min|h))?$", description="Requests that each key may send, such as 100/s or 1000/h"
     )
@@ -86,7 +89,11 @@ class Settings(BaseSettings):
     def keys(self) -> tuple[str, ...]:
         return read_keys(self.api_keys)
 
-    @field_validator("api_keys")
+    @property
+    def administrators(self) -> tuple[str, ...]:
+        return read_keys(self.admin_keys)
+
+    @field_validator("api_keys", "admin_keys")
     @classmethod
     def _check_keys(cls, text: str) -> str:
         read_keys(text)

@@ -38,6 +38,11 @@ class Turns:
             lanes[model] = Lane(model, priority)
         return lanes[model]
 
+    def forget(self, model: str) -> None:
+        """It will not be asked for again."""
+        for lanes in self._lanes.values():
+            lanes.pop(model, None)
+
     def next(self) -> Turn | None:
         """Who is next, or None where nobody waits. It counts once it is taken."""
         costs = {priority: self._costs(priority) for priority in Priority}

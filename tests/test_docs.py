@@ -33,7 +33,8 @@ def test_every_endpoint_is_in_the_api_page(document: dict[str, Any]) -> None:
 def test_every_option_is_in_the_api_page(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for parameter in methods.get("post", {}).get("parameters", ()):
-            assert f"`{parameter['name']}`" in API, f"{path} {parameter['name']}"
+            told = f"{{{parameter['name']}}}" if parameter["in"] == "path" else f"`{parameter['name']}`"
+            assert told in API, f"{path} {parameter['name']}"
 
 
 def test_every_error_code_is_in_the_api_page() -> None:

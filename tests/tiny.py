@@ -139,9 +139,9 @@ TINY: dict[str, Tiny] = {
 }
 
 
-def save_tiny(task: str, path: Path, name: str) -> Path:
-    """A checkpoint whose answers differ from input to input."""
-    torch.manual_seed(0)
+def save_tiny(task: str, path: Path, name: str, seed: int = 0) -> Path:
+    """A checkpoint whose answers differ from input to input, and from seed to seed."""
+    torch.manual_seed(seed)
     tiny = TINY[task]
     config = replace(TINY_BACKBONE, in_chans=tiny.in_chans)
     head = tiny.head_options(config.dims[-1])

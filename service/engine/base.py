@@ -51,7 +51,9 @@ class EngineState(StrEnum):
 class ModelInfo:
     """All of a loaded model but its weights. `path` is its task's URL.
 
-    head: for `check` and `interpret`; its parameters are on the meta device and have no values.
+    head: for `check` and `interpret`; its parameters are on the meta device and have no values. key: what the engine
+    knows it by; two versions of one name have different ones. source: see `read_checkpoint`; None where the model was
+    not read from any.
     """
 
     path: str
@@ -63,6 +65,8 @@ class ModelInfo:
     device: str
     precision: str
     parameters: int
+    key: str
+    source: str | None = None
 
     @property
     def name(self) -> str:
@@ -71,9 +75,15 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The models that an engine runs, by name, in the order of the settings."""
+    """The models that an engine runs, by key, in the order they came. At its start the key is the name."""
 
     models: Mapping[str, ModelInfo]
+
+    def with_model(self, model: ModelInfo) -> "Loaded":
+        return Loaded({**self.models, model.key: model})
+
+    def without(self, key: str) -> "Loaded":
+        return Loaded({other: model for other, model in self.models.items() if other != key})
 
 
 @dataclass(frozen=True)
@@ -98,10 +108,12 @@ class EngineOptions:
 
 
 class Engine(Protocol):
-    """depth: how many runs may be outstanding. restarts: how often the engine was replaced."""
+    """depth: how many runs may be outstanding. restarts: how often the engine was replaced. loaded: what it runs now;
+    another object after every change."""
 
     depth: int
     restarts: int
+    loaded: Loaded
 
     @property
     def state(self) -> EngineState: ...
@@ -109,6 +121,11 @@ class Engine(Protocol):
     @property
     def alive(self) -> bool:
         """Whether `run` would run a batch now."""
+        ...
+
+    @property
+    def memory(self) -> Mapping[str, float]:
+        """Bytes in use, by kind, as last told; see `memory_in_use`."""
         ...
 
     async def start(self) -> Loaded:
@@ -121,6 +138,17 @@ class Engine(Protocol):
         Raises what the model raises, OutOfMemory, and WorkerLost. A caller that is cancelled leaves a batch that was
         handed over to be computed, and its place to the next once it is.
         """
+        ...
+
+    async def load(self, key: str, source: str) -> ModelInfo:
+        """Load one more model and warm it up, while the others compute; it outlives a replacement of the engine.
+
+        Where it fails, nothing is left of it. Raises CheckpointError, OutOfMemory, TimeoutError, WorkerLost.
+        """
+        ...
+
+    async def unload(self, key: str) -> None:
+        """Let a model go, behind the runs that were handed over. It is no error where it is gone."""
         ...
 
     async def check(self, timeout_s: float = 5.0) -> None:
@@ -147,7 +175,8 @@ def find(pipelines: Mapping[str, Pipeline], model: str) -> Pipeline:
     return pipelines[model]
 
 
-def model_info(pipeline: Pipeline) -> ModelInfo:
+def model_info(pipeline: Pipeline, key: str | None = None) -> ModelInfo:
+    """key: by default the model's name."""
     predictor = pipeline.predictor
     return ModelInfo(
         path=pipeline.path,
@@ -159,6 +188,8 @@ def model_info(pipeline: Pipeline) -> ModelInfo:
         device=str(predictor.device),
         precision=str(predictor.precision),
         parameters=sum(parameter.numel() for parameter in predictor.model.parameters()),
+        key=key or pipeline.name,
+        source=pipeline.source,
     )
 
 

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from enum import IntEnum
 
@@ -18,12 +19,18 @@ class Kind(IntEnum):
     LOAD = 1  # pickled: where to import from, and what to call
     RUN = 2  # slot, model, layout of the views in the slot's arena
     PING = 3
+    ADD = 4  # key, source: a further model
+    WARM_UP = 5  # key, size of the batch
+    REMOVE = 6  # key
 
     LOADED = 11  # pickled: Loaded
     FAILED = 12  # kind of the error, its message: the models could not be loaded
     ROWS = 13  # slot, layout of the outputs in the slot's arena
     ERROR = 14  # slot, kind of the error, its message
-    PONG = 15
+    PONG = 15  # bytes in use, by kind
+    DONE = 16  # null, or kind of the error and its message: WARM_UP, REMOVE
+    ADDED = 17  # pickled: ModelInfo. This and the next come whenever the model is loaded, out of order
+    NOT_ADDED = 18  # key, kind of the error, its message
 
 
 Message = tuple[Kind, bytes]
@@ -31,6 +38,17 @@ Message = tuple[Kind, bytes]
 
 def encoded(kind: Kind, body: bytes = b"") -> bytes:
     return HEADER.pack(kind, len(body)) + body
+
+
+class Sender:
+    """Sends whole messages, from any thread."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+
+    def __call__(self, message: bytes) -> None:
+        with self._lock:
+            self._connection.sendall(message)
 
 
 class Unframer:

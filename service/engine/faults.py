@@ -1,5 +1,7 @@
 """Errors of a batch: which of them the device survives, and how they travel from one process to another."""
 
+import logging
+
 import torch
 
 from models.checkpoint import CheckpointError
@@ -13,6 +15,12 @@ ERRORS: dict[str, type[Exception]] = {
 # What the libraries say without a type of its own for it
 NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 BROKEN_DEVICE = ("CUDA error", "CUDNN_STATUS_", "CUBLAS_STATUS_", "CUFFT_")
+
+log = logging.getLogger(__name__)
+
+
+class DeviceBroken(Exception):
+    """This process can compute no more. Another one can."""
 
 
 def translated(error: Exception) -> Exception:
@@ -39,6 +47,15 @@ def to_wire(error: Exception) -> tuple[str, str]:
     kind = next((base for base in type(error).__mro__ if base in ERRORS.values()), RuntimeError)
     message = str(error) if kind is type(error) else f"{type(error).__name__}: {error}"
     return kind.__name__, message
+
+
+def survived(error: Exception, what: str) -> tuple[str, str]:
+    """How to tell of an error. Raises DeviceBroken for one after which there will only be more."""
+    if breaks_device(error):
+        log.critical("the device fails, this process ends to be replaced", exc_info=error)
+        raise DeviceBroken from error
+    log.warning("%s failed", what, exc_info=error)
+    return to_wire(error)
 
 
 def from_wire(kind: str, message: str) -> Exception:

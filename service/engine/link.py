@@ -5,8 +5,8 @@ import pickle
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -15,7 +15,7 @@ import torch
 from models.heads.base import Row
 from preprocessors.base import Array
 from service.engine.arena import Arena, Layout, Slot
-from service.engine.base import EngineOptions, Load, Loaded, WorkerLost
+from service.engine.base import EngineOptions, Load, Loaded, ModelInfo, WorkerLost
 from service.engine.channel import CHUNK, Kind, Unframer, encoded
 from service.engine.faults import from_wire
 from service.engine.nursery import ForkedProcess, Nursery
@@ -25,11 +25,19 @@ from service.settings import Settings
 END_PATIENCE_S = 5.0
 
 
+class Question(NamedTuple):
+    """limit_s: an answer that takes longer means that the engine hangs."""
+
+    answer: asyncio.Future[Any]
+    limit_s: float
+
+
 class EngineLink:
     """One engine process from its start to its end. Belongs to the running event loop.
 
     loaded: what it has loaded, once it has. lost: why it can no longer be used, once it cannot. Every answer comes in
-    the order of the questions, so the first of those that are open is the one to wait for.
+    the order of the questions, so the first of those that are open is the one to wait for; models that are added come
+    when they are ready. memory: bytes in use by kind, as of the last heartbeat.
     """
 
     def __init__(self, nursery: Nursery, options: EngineOptions) -> None:
@@ -39,7 +47,10 @@ class EngineLink:
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.answered_at: float | None = None
         self.start_s = 1.0
-        self._open: deque[asyncio.Future[Any]] = deque()
+        self.memory: Mapping[str, float] = {}
+        self._open: deque[Question] = deque()
+        self._pinged = False
+        self._additions: dict[str, asyncio.Future[ModelInfo]] = {}
         self._first_since = 0.0
         self._slots = [Slot(Arena(), Arena()) for _ in range(options.depth)]
         self._free = deque(range(options.depth))
@@ -73,10 +84,32 @@ class EngineLink:
             raise
         return self._ask(Kind.RUN, orjson.dumps((number, model, layout["views"])))
 
+    def add(self, key: str, source: str) -> asyncio.Future[ModelInfo]:
+        """Load one more model, while others run. Raises WorkerLost. Whoever gives it up need not remove it."""
+        if not self.ready:
+            raise WorkerLost("the engine is not running", self.start_s)
+        future = self._additions[key] = self._loop.create_future()
+        self._send(Kind.ADD, orjson.dumps((key, source)))
+        return future
+
+    def warm_up(self, key: str, size: int) -> asyncio.Future[None]:
+        """Run a batch that means nothing; the first one may take as long as a start."""
+        return self._ask(Kind.WARM_UP, orjson.dumps((key, size)), self._options.start_timeout_s)
+
+    def remove(self, key: str) -> asyncio.Future[None]:
+        return self._ask(Kind.REMOVE, orjson.dumps((key,)))
+
+    def drop(self, key: str) -> None:
+        """The same where nobody waits for it."""
+        self.remove(key).add_done_callback(lambda answer: answer.exception())
+
+    def ping(self) -> asyncio.Future[None]:
+        return self._ask(Kind.PING)
+
     async def drain(self) -> None:
         """Wait until everything is answered, or will never be."""
         if self._open:
-            await asyncio.wait(self._open)
+            await asyncio.wait([question.answer for question in self._open])
 
     async def end(self) -> int | None:
         """Stop the process if it still runs: by itself when it has nothing left to do, by force when it is lost or
@@ -105,7 +138,8 @@ class EngineLink:
         self._socket.close()  # the process ends when it reads this
         for slot in self._slots:
             slot.close()
-        for future in (self.loaded, *self._open):
+        waiting: list[asyncio.Future[Any]] = [self.loaded, *self._additions.values()]
+        for future in (*waiting, *(question.answer for question in self._open)):
             if not future.done():
                 future.set_exception(WorkerLost(reason, self.start_s))
                 future.exception()  # it may be that nobody waits any more
@@ -124,11 +158,14 @@ class EngineLink:
                     slot.close()
                 raise
 
-    def _ask(self, kind: Kind, body: bytes = b"") -> asyncio.Future[Any]:
+    def _ask(self, kind: Kind, body: bytes = b"", limit_s: float | None = None) -> asyncio.Future[Any]:
         future = self._loop.create_future()
+        if self.lost.done():
+            future.set_exception(WorkerLost(self.lost.result(), self.start_s))
+            return future
         if not self._open:
             self._first_since = time.monotonic()
-        self._open.append(future)
+        self._open.append(Question(future, limit_s or self._options.hang_timeout_s))
         self._send(kind, body)
         return future
 
@@ -175,10 +212,29 @@ class EngineLink:
         self._settle(lambda future: future.set_exception(from_wire(kind, message)))
 
     def _pong_came(self, body: bytes) -> None:
+        self.memory, self._pinged = orjson.loads(body), False
         self._settle(lambda future: future.set_result(None))
 
+    def _done(self, body: bytes) -> None:
+        fault = orjson.loads(body)
+        self._settle(lambda future: future.set_exception(from_wire(*fault)) if fault else future.set_result(None))
+
+    def _added(self, body: bytes) -> None:
+        model: ModelInfo = pickle.loads(body)
+        future = self._additions.pop(model.key)
+        if future.done():  # nobody waits for it any more
+            self.drop(model.key)
+        else:
+            future.set_result(model)
+
+    def _not_added(self, body: bytes) -> None:
+        key, *fault = orjson.loads(body)
+        future = self._additions.pop(key)
+        if not future.done():
+            future.set_exception(from_wire(*fault))
+
     def _settle(self, answer: Callable[[asyncio.Future[Any]], None]) -> None:
-        future = self._open.popleft()
+        future = self._open.popleft().answer
         self._first_since = time.monotonic()
         if not future.done():
             answer(future)
@@ -186,13 +242,14 @@ class EngineLink:
     def _keep_watch(self) -> None:
         """Ask whether it lives when it has nothing to do; give it up when the first in line has waited too long."""
         waited = time.monotonic() - self._first_since if self._open else 0.0
-        limit = self._options.hang_timeout_s
-        if waited >= limit:
+        limit = self._open[0].limit_s if self._open else 0.0
+        if self._open and waited >= limit:
             self.process.kill()
             return self.lose(f"the engine hung: it did not answer for {limit:g} s")
-        if not self._open:
-            self._ask(Kind.PING)
-        pause = limit - waited if self._open else 0.0
+        if not self._pinged:
+            self._pinged = True
+            self.ping()
+        pause = self._open[0].limit_s - waited if self._open else 0.0
         if not self.lost.done():
             self._watch = self._loop.call_later(min(pause, self._options.heartbeat_s), self._keep_watch)
 
@@ -212,4 +269,7 @@ ANSWERS: dict[Kind, Callable[[EngineLink, bytes], None]] = {
     Kind.ROWS: EngineLink._rows_came,
     Kind.ERROR: EngineLink._error_came,
     Kind.PONG: EngineLink._pong_came,
+    Kind.DONE: EngineLink._done,
+    Kind.ADDED: EngineLink._added,
+    Kind.NOT_ADDED: EngineLink._not_added,
 }

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from models.heads.base import Row
 from preprocessors.base import Array
-from service.engine.base import EngineState, Load, Loaded, WorkerLost, computed, find, model_info
+from service.engine.base import EngineState, Load, Loaded, ModelInfo, WorkerLost, computed, find, model_info
 from service.engine.faults import translated
-from service.pipeline import Pipeline, load_pipelines
+from service.engine.memory import memory_in_use
+from service.pipeline import Pipeline, load_pipeline, load_pipelines, warm_up_sizes
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -26,22 +27,27 @@ class LocalEngine:
         self.state = EngineState.STARTING
         self._settings = settings.model_copy(update={"device": device}) if device else settings
         self._load = load
-        self._pipelines: Mapping[str, Pipeline] = {}
+        self.loaded = Loaded({})
+        self._pipelines: dict[str, Pipeline] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
 
     @property
     def alive(self) -> bool:
         return self.state is EngineState.READY
 
+    @property
+    def memory(self) -> Mapping[str, float]:
+        return memory_in_use()
+
     async def start(self) -> Loaded:
         """What was loaded, once it is warmed up. Raises CheckpointError, ValueError."""
         try:
-            loaded = await self._in_thread(self._load_and_warm_up)
+            self.loaded = await self._in_thread(self._load_and_warm_up)
         except Exception:
             self.state = EngineState.FAILED
             raise
         self.state = EngineState.READY
-        return loaded
+        return self.loaded
 
     async def run(self, model: str, views: Sequence[Array]) -> list[Row]:
         """See Engine."""
@@ -51,6 +57,27 @@ class LocalEngine:
             return await self._in_thread(self._run, model, views)
         except Exception as error:
             raise translated(error) from error
+
+    async def load(self, key: str, source: str) -> ModelInfo:
+        """See Engine."""
+        if not self.alive:
+            raise WorkerLost(f"the engine is {self.state}: try again later")
+        try:
+            pipeline = await asyncio.to_thread(load_pipeline, source, self._settings)
+            for size in warm_up_sizes(self._settings.max_batch_size):
+                await self._in_thread(pipeline.warm_up_at, size)
+        except Exception as error:
+            raise translated(error) from error
+        model = model_info(pipeline, key)
+        self._pipelines[key] = pipeline
+        self.loaded = self.loaded.with_model(model)
+        return model
+
+    async def unload(self, key: str) -> None:
+        """See Engine."""
+        self.loaded = self.loaded.without(key)
+        if self.alive:
+            await self._in_thread(self._pipelines.pop, key, None)
 
     async def check(self, timeout_s: float = 5.0) -> None:
         """See Engine."""
@@ -66,10 +93,10 @@ class LocalEngine:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
     def _load_and_warm_up(self) -> Loaded:
-        self._pipelines = self._load(self._settings)
+        self._pipelines = dict(self._load(self._settings))
         for pipeline in self._pipelines.values():
             pipeline.warm_up(self._settings.max_batch_size)
-        return Loaded({name: model_info(pipeline) for name, pipeline in self._pipelines.items()})
+        return Loaded({key: model_info(pipeline, key) for key, pipeline in self._pipelines.items()})
 
     def _run(self, model: str, views: Sequence[Array]) -> list[Row]:
         return find(self._pipelines, model).run(views)

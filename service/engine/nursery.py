@@ -50,7 +50,8 @@ class ForkedProcess:
 
     async def wait(self, timeout_s: float) -> int | None:
         """Its exit code, negative for a signal; None where the cradle died first. Raises TimeoutError."""
-        return await asyncio.wait_for(asyncio.shield(self._ended), timeout_s)
+        async with asyncio.timeout(timeout_s):  # wait_for would swallow a cancellation that comes with the end
+            return await asyncio.shield(self._ended)
 
     def abandon(self) -> None:
         """Lose interest in its end."""

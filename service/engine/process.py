@@ -3,14 +3,25 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from models.heads.base import Row
 from preprocessors.base import Array
-from service.engine.base import EngineOptions, EngineState, Load, Loaded, OnLost, WorkerLost, computed
+from service.engine.base import (
+    EngineOptions,
+    EngineState,
+    Load,
+    Loaded,
+    ModelInfo,
+    OnLost,
+    WorkerLost,
+    computed,
+)
 from service.engine.link import EngineLink
 from service.engine.nursery import Nursery
-from service.pipeline import load_pipelines
+from service.engine.roster import Roster
+from service.pipeline import load_pipelines, warm_up_sizes
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,7 +48,7 @@ class ProcessEngine:
     ) -> None:
         self.depth = options.depth
         self.restarts = 0
-        self.loaded: Loaded | None = None
+        self.loaded = Loaded({})
         self._settings = settings.model_copy(update={"device": device}) if device else settings
         self._options, self._load, self._on_lost = options, load, on_lost
         self._nursery, self._own_nursery = nursery or Nursery(), nursery is None
@@ -58,6 +69,10 @@ class ProcessEngine:
         return self.state is EngineState.READY
 
     @property
+    def memory(self) -> Mapping[str, float]:
+        return self._link.memory if self._link else {}
+
+    @property
     def pid(self) -> int | None:
         return self._link.process.pid if self._link else None
 
@@ -66,12 +81,12 @@ class ProcessEngine:
         if self._closed:
             raise WorkerLost("the engine is closed: make another one")
         try:
-            loaded = await self._launch()
+            self.loaded = await self._launch(self._load)
         except Exception:
             self._failed = True
             raise
         self._keeper = asyncio.create_task(self._keep())
-        return loaded
+        return self.loaded
 
     async def run(self, model: str, views: Sequence[Array]) -> list[Row]:
         """See Engine."""
@@ -84,13 +99,36 @@ class ProcessEngine:
         answer.add_done_callback(self._make_room)
         return await asyncio.shield(answer)
 
+    async def load(self, key: str, source: str) -> ModelInfo:
+        """See Engine."""
+        link = self._current()
+        try:
+            async with asyncio.timeout(self._options.start_timeout_s):
+                model = await link.add(key, source)
+                for size in warm_up_sizes(self._settings.max_batch_size):
+                    await link.warm_up(key, size)
+        except BaseException:
+            link.drop(key)
+            raise
+        if link is not self._link:
+            raise WorkerLost("the engine was replaced while the model was loaded", self._usual_start_s)
+        self.loaded = self.loaded.with_model(model)
+        return model
+
+    async def unload(self, key: str) -> None:
+        """See Engine."""
+        self.loaded = self.loaded.without(key)
+        if self._link is not None and self._link.ready:
+            with suppress(WorkerLost):  # the next one comes without it
+                await self._link.remove(key)
+
     async def check(self, timeout_s: float = 5.0) -> None:
         """See Engine. Under load the batches that are answered are proof enough."""
         link = self._current()
         if link.answered_at is not None and time.monotonic() - link.answered_at < self._options.fresh_s:
             return
-        name, model = next(iter(link.loaded.result().models.items()))
-        await computed(self.run(name, [model.preprocessor.blank()]), timeout_s)
+        model = next(iter(self.loaded.models.values()), None)
+        await computed(self.run(model.key, [model.preprocessor.blank()]) if model else link.ping(), timeout_s)
 
     async def close(self) -> None:
         """See Engine. What was handed over is finished, or fails when it takes longer than a hang."""
@@ -113,11 +151,11 @@ class ProcessEngine:
         self._room.release()
         answer.exception()  # its caller may have gone
 
-    async def _launch(self) -> Loaded:
+    async def _launch(self, load: Load) -> Loaded:
         self._link = link = EngineLink(self._nursery, self._options)
         try:
             async with asyncio.timeout(self._options.start_timeout_s):
-                self.loaded = await link.load(self._load, self._settings)
+                loaded = await link.load(load, self._settings)
         except TimeoutError:
             await self._stop(link)
             raise WorkerLost(f"the engine did not start within {self._options.start_timeout_s:g} s") from None
@@ -125,7 +163,7 @@ class ProcessEngine:
             await self._stop(link)
             raise
         self._usual_start_s = link.start_s
-        return self.loaded
+        return loaded
 
     async def _keep(self) -> None:
         """Replace the process whenever it is lost: at once, and then at ever longer intervals until one has worked."""
@@ -150,12 +188,21 @@ class ProcessEngine:
             await asyncio.sleep(self._options.backoff_s(failures))
             failures += 1
             try:
-                await self._launch()
+                loaded = await self._launch(Roster.of(self.loaded, self._load))
             except Exception as error:
                 log.error("the engine could not be replaced: %s", error)
             else:
+                self._adopt(loaded)
                 log.info("the engine was replaced in %.1f s", self._usual_start_s)
                 return failures
+
+    def _adopt(self, loaded: Loaded) -> None:
+        """What was unloaded while the replacement started goes from it, too."""
+        wanted = self.loaded.models.keys()
+        self.loaded = Loaded({key: model for key, model in loaded.models.items() if key in wanted})
+        for key in loaded.models.keys() - wanted:
+            if self._link is not None:
+                self._link.drop(key)
 
     async def _stop(self, link: EngineLink) -> int | None:
         try:

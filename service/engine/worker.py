@@ -6,7 +6,7 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -15,22 +15,18 @@ import torch
 from models.predictor import resolve_device
 from preprocessors.base import Array
 from service import logs
+from service.engine.additions import Additions
 from service.engine.arena import Arena, Block, Slot
 from service.engine.base import Load, Loaded, OutOfMemory, find, model_info
-from service.engine.channel import Kind, encoded, messages
+from service.engine.channel import Kind, Sender, encoded, messages
 from service.engine.cpu_limit import cpu_limit
-from service.engine.faults import breaks_device, to_wire
+from service.engine.exit_codes import DEVICE_BROKEN, LOAD_FAILED
+from service.engine.faults import DeviceBroken, survived, to_wire
+from service.engine.memory import memory_in_use
 from service.pipeline import Pipeline
 from service.settings import Settings
 
-DEVICE_BROKEN = 70  # exit code: EX_SOFTWARE of sysexits.h
-LOAD_FAILED = 78  # EX_CONFIG
-
 log = logging.getLogger(__name__)
-
-
-class DeviceBroken(Exception):
-    """This process can compute no more. Another one can."""
 
 
 def main(fds: Sequence[int]) -> int:
@@ -57,20 +53,30 @@ def serve(connection: socket.socket, slots: Sequence[Slot]) -> int:
     if order is None:
         return 0
     try:
-        pipelines = load(order[1])
-        loaded = Loaded({name: model_info(pipeline) for name, pipeline in pipelines.items()})
+        pipelines, settings = load(order[1])
+        loaded = Loaded({key: model_info(pipeline, key) for key, pipeline in pipelines.items()})
     except Exception as error:
         log.debug("loading failed", exc_info=error)
         connection.sendall(encoded(Kind.FAILED, orjson.dumps(to_wire(error))))
         return LOAD_FAILED
-    connection.sendall(encoded(Kind.LOADED, pickle.dumps(loaded)))
-    runner = Runner(pipelines, slots)
+    send = Sender(connection)
+    send(encoded(Kind.LOADED, pickle.dumps(loaded)))
+    additions = Additions(pipelines, settings, send)
+    answers: dict[Kind, Callable[..., bytes | None]] = {
+        Kind.RUN: Runner(pipelines, slots).run,
+        Kind.PING: lambda: encoded(Kind.PONG, orjson.dumps(memory_in_use())),
+        Kind.ADD: additions.begin,
+        Kind.WARM_UP: additions.warm_up,
+        Kind.REMOVE: additions.remove,
+    }
     for kind, body in inbound:
-        connection.sendall(runner.run(*orjson.loads(body)) if kind is Kind.RUN else encoded(Kind.PONG))
+        answer = answers[kind](*orjson.loads(body or b"[]"))
+        if answer is not None:
+            send(answer)
     return 0
 
 
-def load(order: bytes) -> Mapping[str, Pipeline]:
+def load(order: bytes) -> tuple[dict[str, Pipeline], Settings]:
     """Models that have computed their first batches. order: see `written_order`."""
     sys.path, rest = pickle.loads(order)
     function, settings = pickle.loads(rest)
@@ -79,10 +85,10 @@ def load(order: bytes) -> Mapping[str, Pipeline]:
     device = resolve_device(settings.device)
     if device.index is not None:
         torch.cuda.set_device(device)  # some kernels start on the current device, whatever they are given
-    pipelines: Mapping[str, Pipeline] = function(settings)
+    pipelines: dict[str, Pipeline] = dict(function(settings))
     for pipeline in pipelines.values():
         pipeline.warm_up(settings.max_batch_size)
-    return pipelines
+    return pipelines, settings
 
 
 def written_order(function: Load, settings: Settings) -> bytes:
@@ -103,7 +109,7 @@ class Runner:
             layout = slot.outbox.write(self._columns(model, slot.inbox.arrays(blocks)))
             return encoded(Kind.ROWS, orjson.dumps((number, layout)))
         except Exception as error:
-            kind, message = _survived(error)
+            kind, message = survived(error, "a batch")
         if kind == OutOfMemory.__name__:  # what is free may be in pieces too small for the next attempt;
             torch.cuda.empty_cache()  # only here does no traceback hold the tensors any more
         return encoded(Kind.ERROR, orjson.dumps((number, kind, message)))
@@ -111,12 +117,3 @@ class Runner:
     def _columns(self, model: str, views: Sequence[Array]) -> dict[str, list[Any]]:
         rows = find(self._pipelines, model).run(views)
         return {name: [row[name].numpy() for row in rows] for name in rows[0]} if rows else {}
-
-
-def _survived(error: Exception) -> tuple[str, str]:
-    """How to tell of an error. Raises DeviceBroken for one after which there will only be more."""
-    if breaks_device(error):
-        log.critical("the device fails, this process ends to be replaced", exc_info=error)
-        raise DeviceBroken from error
-    log.warning("a batch failed", exc_info=error)
-    return to_wire(error)

@@ -1,14 +1,14 @@
 """An engine without a model, whose time is the test's to decide."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from models.heads.base import Row
 from preprocessors.base import Array
-from service.engine.base import EngineState, Loaded
+from service.engine.base import EngineState, Loaded, ModelInfo
 
 Cost = Callable[[str, int], float]
 
@@ -33,6 +33,8 @@ class FakeEngine:
     """
 
     restarts = 0
+    loaded = Loaded({})
+    memory: Mapping[str, float] = {}
     state = EngineState.READY
     alive = True
 
@@ -66,6 +68,12 @@ class FakeEngine:
 
     async def start(self) -> Loaded:
         return Loaded({})
+
+    async def load(self, key: str, source: str) -> ModelInfo:
+        raise NotImplementedError
+
+    async def unload(self, key: str) -> None:
+        raise NotImplementedError
 
     async def check(self, timeout_s: float = 5.0) -> None:
         """It works."""

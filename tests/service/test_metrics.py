@@ -13,6 +13,7 @@ from service.priority import Priority
 from service.telemetry import Telemetry
 from tests.service.asgi import Client, answering
 from tests.service.conftest import encoded, picture
+from tests.service.fake_engine import FakeEngine
 
 PNG = encoded(picture())
 Samples = dict[tuple[str, tuple[str, ...]], float]
@@ -53,17 +54,20 @@ def test_batches_and_phases_are_histograms_by_model() -> None:
 
 
 def test_what_waits_is_read_when_it_is_asked_for() -> None:
-    metrics, admission, restarts = Metrics(), Admission(Bounds(8)), [0]
-    metrics.watch(admission, lambda: restarts[0])
+    metrics, admission, engine = Metrics(), Admission(Bounds(8)), FakeEngine()
+    metrics.watch(admission, engine, lambda: ())
     assert told(metrics)["unireplknet_waiting_items", ()] == 0
     admission.admit(Load(2, 100, device_s=1.5))
     admission.admit(Load(1, 10, device_s=1.0), Priority.BULK)
-    restarts[0] = 3
+    engine.restarts = 3
+    engine.memory = {"resident": 5e8, "device_allocated": 2e9}
     found = told(metrics)
     assert found["unireplknet_waiting_items", ()] == 3
     assert found["unireplknet_waiting_bytes", ()] == 110
     assert found["unireplknet_predicted_wait_seconds", ()] == 2.5
     assert found["unireplknet_engine_restarts_total", ()] == 3
+    assert found["unireplknet_engine_memory_bytes", ("resident",)] == 5e8
+    assert found["unireplknet_engine_memory_bytes", ("device_allocated",)] == 2e9
 
 
 def test_the_process_is_measured() -> None:

@@ -51,6 +51,22 @@ async def facts(connection: socket.socket) -> Any:
     return ast.literal_eval((await asyncio.get_running_loop().sock_recv(connection, 1000)).decode())
 
 
+def test_whoever_is_cancelled_as_the_process_ends_is_cancelled() -> None:
+    async def scenario() -> None:
+        read, told = os.pipe()
+        process = ForkedProcess(read)
+        waiting = asyncio.create_task(process.wait(30))
+        await asyncio.sleep(0)
+        process.abandon()
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        os.close(told)
+
+    run(scenario())
+
+
 def test_forks_are_given_descriptors_and_their_exit_code_comes_back() -> None:
     async def scenario() -> None:
         async with a_nursery("report") as nursery:

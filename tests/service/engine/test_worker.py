@@ -3,9 +3,10 @@
 import os
 import pickle
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,15 @@ import orjson
 import pytest
 import torch
 
-from service.engine import worker
+from models.checkpoint import CheckpointError
+from service.engine import additions, worker
 from service.engine.arena import Arena, Slot
 from service.engine.base import Load
 from service.engine.channel import Kind, Message, encoded, messages
-from service.engine.worker import DEVICE_BROKEN, LOAD_FAILED, main, written_order
+from service.engine.exit_codes import DEVICE_BROKEN, LOAD_FAILED
+from service.engine.worker import main, written_order
+from service.pipeline import Pipeline
+from service.settings import Settings
 from tests.service.engine import puppet
 from tests.service.engine.conftest import CPU
 
@@ -61,12 +66,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def test_it_answers_one_message_after_the_other_until_the_server_closes(server: Server) -> None:
     kind, loaded = server.load(puppet.load)
     assert (kind, list(loaded.models)) == (Kind.LOADED, ["puppet"])
-    assert server.ask(Kind.PING) == (Kind.PONG, None)
+    assert server.ask(Kind.PING)[0] is Kind.PONG
     kind, (number, layout) = server.run(4)
     assert (kind, number) == (Kind.ROWS, 0)
     assert server.slot.outbox.array(layout["echo"][0]).tolist() == [[8]]
     assert server.run(-8) == (Kind.ERROR, [0, "RuntimeError", "ZeroDivisionError: by zero"])
-    assert server.ask(Kind.PING) == (Kind.PONG, None)
+    assert server.ask(Kind.PING)[0] is Kind.PONG
     server.connection.shutdown(socket.SHUT_WR)
     assert server.ended.result(30) == 0
 
@@ -99,6 +104,57 @@ def test_it_ends_on_purpose_when_its_device_breaks(server: Server) -> None:
 def test_it_says_why_nothing_could_be_loaded(server: Server) -> None:
     assert server.load(puppet.load_nothing) == (Kind.FAILED, ["CheckpointError", "there is no such file"])
     assert server.ended.result(30) == LOAD_FAILED
+
+
+def test_it_computes_while_it_loads_and_warms_up_between_batches(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, warmed = threading.Event(), []
+
+    def held(source: str, settings: Settings) -> Pipeline:
+        assert gate.wait(30)
+        (pipeline,) = puppet.load(settings).values()
+        monkeypatch.setattr(puppet.Puppet, "warm_up_at", lambda self, size: warmed.append(size))
+        return replace(pipeline, source=source)
+
+    monkeypatch.setattr(additions, "load_pipeline", held)
+    server.load(puppet.load)
+    server.connection.sendall(encoded(Kind.ADD, orjson.dumps(("doll", "a/file"))))
+    assert server.run(4)[0] is Kind.ROWS
+    gate.set()
+    kind, body = next(server.inbound)
+    model = pickle.loads(body)
+    assert (kind, model.key, model.name, model.source) == (Kind.ADDED, "doll", "puppet", "a/file")
+    assert not warmed
+    assert server.ask(Kind.WARM_UP, orjson.dumps(("doll", 2))) == (Kind.DONE, None)
+    assert warmed == [2]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (CheckpointError("no"), ["CheckpointError", "no"]),
+        (MemoryError(), ["OutOfMemory", "out of memory"]),
+        (ZeroDivisionError("by zero"), ["RuntimeError", "ZeroDivisionError: by zero"]),
+    ],
+)
+def test_it_says_why_a_model_could_not_be_added_and_goes_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch, error: Exception, told: list[str]
+) -> None:
+    monkeypatch.setattr(additions, "load_pipeline", lambda source, settings: puppet.fail(error)())
+    server.load(puppet.load)
+    assert server.ask(Kind.ADD, orjson.dumps(("doll", "a/file"))) == (Kind.NOT_ADDED, ["doll", *told])
+    assert server.ask(Kind.WARM_UP, orjson.dumps(("doll", 1))) == (Kind.DONE, ["LookupError", "KeyError: 'doll'"])
+    assert server.run(4)[0] is Kind.ROWS
+
+
+def test_a_warm_up_that_fails_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = torch.OutOfMemoryError("CUDA out of memory")
+    monkeypatch.setattr(puppet.Puppet, "warm_up_at", lambda self, size: puppet.fail(error)())
+    monkeypatch.setattr(puppet.Puppet, "warm_up", lambda self, size: None)
+    server.load(puppet.load)
+    answer = server.ask(Kind.WARM_UP, orjson.dumps(("puppet", 1)))
+    assert answer == (Kind.DONE, ["OutOfMemory", "CUDA out of memory"])
 
 
 def test_a_server_that_goes_before_it_asks_anything_is_no_error(server: Server) -> None:

@@ -1,0 +1,81 @@
+"""Models that an engine process loads beside those that it runs."""
+
+import logging
+import os
+import pickle
+import sys
+import threading
+
+import orjson
+import torch
+
+from service.engine.base import model_info
+from service.engine.channel import Kind, Sender, encoded
+from service.engine.exit_codes import DEVICE_BROKEN
+from service.engine.faults import DeviceBroken, survived
+from service.pipeline import Pipeline, load_pipeline
+from service.settings import Settings
+
+GIVING_WAY = 10  # nice value: about a tenth of a core that both want
+
+log = logging.getLogger(__name__)
+
+
+class Additions:
+    """Reading, fusing and moving weights happens in a thread that gives way; batches go on meanwhile.
+
+    What computes, the warm-up, comes between batches, a step at a time. pipelines: those that run; changed here.
+    """
+
+    def __init__(self, pipelines: dict[str, Pipeline], settings: Settings, send: Sender) -> None:
+        self._pipelines, self._settings, self._send = pipelines, settings, send
+
+    def begin(self, key: str, source: str) -> None:
+        """ADDED or NOT_ADDED is sent when it is done."""
+        threading.Thread(target=self._add, args=(key, source), name=f"load {key}", daemon=True).start()
+
+    def warm_up(self, key: str, size: int) -> bytes:
+        """The message that answers a step of the warm-up. Raises DeviceBroken."""
+        try:
+            self._pipelines[key].warm_up_at(size)
+        except Exception as error:
+            return encoded(Kind.DONE, orjson.dumps(survived(error, f"warming up {key}")))
+        return encoded(Kind.DONE, b"null")
+
+    def remove(self, key: str) -> bytes:
+        """The message that answers a removal; there may be nothing to remove."""
+        self._pipelines.pop(key, None)
+        _give_back()
+        return encoded(Kind.DONE, b"null")
+
+    def _add(self, key: str, source: str) -> None:
+        give_way()
+        try:
+            self._send(self._loaded(key, source))
+        except DeviceBroken:
+            os._exit(DEVICE_BROKEN)  # nobody else sees what a thread raises
+        except OSError:
+            log.debug("the server went while %s was loaded", key)
+
+    def _loaded(self, key: str, source: str) -> bytes:
+        try:
+            pipeline = load_pipeline(source, self._settings)
+            info = pickle.dumps(model_info(pipeline, key))
+            self._pipelines[key] = pipeline
+            return encoded(Kind.ADDED, info)
+        except Exception as error:
+            told = survived(error, f"loading {source}")
+        _give_back()  # only here does no traceback hold the tensors any more
+        return encoded(Kind.NOT_ADDED, orjson.dumps((key, *told)))
+
+
+def give_way() -> None:
+    """Let other threads of this process go first where the cores do not suffice. On Linux, where a thread can."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVING_WAY)
+
+
+def _give_back() -> None:
+    """What the device's allocator keeps of models that have gone."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()

@@ -1,0 +1,67 @@
+"""POST /models/{name}/load and /unload: what is served changes while the server runs, at an administrator's word."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Query, Request
+
+from service.call import current_call
+from service.catalogue import ModelSummary, summary
+from service.errors import Problem
+from service.openapi import problem_responses
+from service.runtime import Runtime
+
+PROBLEMS = problem_responses(400, 401, 403, 404, 422, 429, 503, 504)
+
+
+def management_router(runtime: Runtime) -> APIRouter:
+    router = APIRouter(tags=["models"])
+    checkpoint_query = Query(None, description="A file in the folders of the server, or a published name")
+
+    @router.post("/models/{name:path}/load", responses=PROBLEMS)
+    async def load(request: Request, name: str, checkpoint: str | None = checkpoint_query) -> ModelSummary:
+        """Load a model, or reload it from its file; the version before answers until this one is warm."""
+        check_administrator(request, runtime)
+        return ModelSummary(**summary(await load_model(runtime, name, checkpoint)))
+
+    @router.post("/models/{name:path}/unload", responses=PROBLEMS)
+    async def unload(request: Request, name: str) -> dict[str, str]:
+        """Answered once the model has answered all that it had to, and its memory is free."""
+        check_administrator(request, runtime)
+        await unload_model(runtime, name)
+        return {"name": name}
+
+    return router
+
+
+async def load_model(runtime: Runtime, name: str, checkpoint: str | None = None) -> Any:
+    """By the checkpoint that is named, or else that which says it is of this name. Raises Problem, WorkerLost."""
+    _leave_queue()
+    runtime.check_ready()
+    source = await asyncio.to_thread(runtime.sources.find, name, checkpoint)
+    return await runtime.repository.load(name, source)
+
+
+async def unload_model(runtime: Runtime, name: str) -> None:
+    """Raises Problem."""
+    _leave_queue()
+    runtime.check_ready()
+    await runtime.repository.unload(name)
+
+
+def check_administrator(request: Request, runtime: Runtime) -> None:
+    """Raises Problem 403 for everybody else, and for everybody where the server has no administrators."""
+    if request.scope.get("administrator"):
+        return
+    remedy = "send one of the admin keys, as the header Authorization: Bearer <key>"
+    if not runtime.settings.administrators:
+        remedy = "this server has no administrators; start it with --admin-keys to have some"
+    raise Problem(403, "forbidden", f"models are loaded and unloaded by administrators alone: {remedy}")
+
+
+def _leave_queue() -> None:
+    """Loading waits in a queue of its own, and takes no place from those who send files."""
+    place = current_call().take_place()
+    if place is not None:
+        with place:
+            return
