@@ -14,8 +14,9 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels.blocks import channel_blocks, even_columns
+from kernels.launch import Config, on_device_of
 from kernels.triton_slide import slide
-from kernels.tuning import Config, launch_config, on_device_of
+from kernels.tuning import launch_config
 
 PROGRAMS = 1056  # eight for each multiprocessor of an H100
 

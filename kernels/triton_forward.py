@@ -13,10 +13,11 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels.blocks import channel_blocks, even_columns
+from kernels.launch import Config, on_device_of
 from kernels.layout import memory_format
 from kernels.packing import packed
 from kernels.triton_slide import slide
-from kernels.tuning import Config, launch_config, on_device_of
+from kernels.tuning import launch_config
 
 BUSY = 264  # programs; fewer leave multiprocessors of an H100 (132) idle
 
@@ -95,15 +96,15 @@ def sliding_depthwise_conv2d(
     return _convolve(x, weight, bias, config, with_sums=False)[0]
 
 
-def sliding_depthwise_conv2d_with_mean(
+def sliding_depthwise_conv2d_with_sums(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, config: Config | None = None
 ) -> tuple[Tensor, Tensor]:
-    """As `sliding_depthwise_conv2d`, and with it the mean of every channel of the output: (N, C), float32.
+    """As `sliding_depthwise_conv2d`, and with it the sums of every channel of the output over its positions, in parts:
+    (N, parts, C), float32.
 
-    Taken before the output is rounded, in two stages without atomics: what squeeze-excite begins with.
+    Taken before the output is rounded, and without atomics: what squeeze-excite begins with.
     """
-    out, sums = _convolve(x, weight, bias, config, with_sums=True)
-    return out, sums.sum(dim=1) / (x.shape[2] * x.shape[3])
+    return _convolve(x, weight, bias, config, with_sums=True)
 
 
 def _convolve(
@@ -135,11 +136,16 @@ def channels_last_taps(weight: Tensor) -> Tensor:
     return weight[:, 0].permute(1, 2, 0).float().contiguous()
 
 
+def map_configs(x: Tensor, *_: object) -> list[Config]:
+    n, channels, height, width = x.shape
+    return sliding_configs(n, channels, height, width)
+
+
 def sliding_configs(n: int, channels: int, height: int, width: int) -> list[Config]:
     """Block sizes worth trying, the default first: the largest blocks that still fill a device, two rows per thread."""
     configs: list[Config] = [
-        {"ROWS": 4, "COLUMNS": even_columns(width, most), "CHANNELS": block, "num_warps": block // 16}
-        for most in (16, 8, 4)
+        {"ROWS": 4, "COLUMNS": columns, "CHANNELS": block, "num_warps": block // 16}
+        for columns in dict.fromkeys(even_columns(width, most) for most in (16, 8, 4))
         for block in channel_blocks(channels)
     ]
     return sorted(configs, key=lambda config: programs(config, n, channels, height, width) < BUSY)

@@ -19,10 +19,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.launch import Config, on_device_of
 from kernels.layout import memory_format
 from kernels.packing import packed
 from kernels.triton_planes import padded_planes
-from kernels.tuning import Config, launch_config, on_device_of
+from kernels.tuning import launch_config
 
 WIDEST_ROW = 32  # beyond, a matrix of the whole row multiplies more zeros than a tile with its halo
 SMALLEST_BLOCK = 16  # of tl.dot

@@ -1,31 +1,56 @@
 """Launch configurations: a table of measured ones, a default for the rest, and measuring at warm-up only.
 
-with tuned():      # while a model warms up: cases that no table knows are measured, and kept on disk
+with tuned(seconds=60):      # while a model warms up: cases that no table knows are measured, and kept on disk
     model(batch)
 """
 
-import json
-import os
 import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 import triton
-from torch import Tensor
 
+from kernels.launch import Config
+from kernels.timing import device_ms
 from kernels.tuned import TUNED
+from kernels.tuning_cache import Table, TuningCache, cache_folder
 
-Config = dict[str, int]  # block sizes, num_warps, num_stages
-Table = dict[str, Config]  # case -> configuration
 Measure = Callable[[Callable[[], object]], float]  # a call -> milliseconds
+Clock = Callable[[], float]
 
 WARM_UP, REPEATS = 3, 9
 
-_measure: ContextVar[Measure | None] = ContextVar("measure", default=None)
+
+@dataclass(frozen=True)
+class Session:
+    """Until `end` on the clock, unknown cases are measured; what the cache knows is used all along."""
+
+    measure: Measure
+    end: float
+    clock: Clock
+    cache: TuningCache
+    recalled: set[str] = field(default_factory=set)
+
+    def recall(self, device: str) -> None:
+        if device not in self.recalled:
+            self.recalled.add(device)
+            configurations(device).update(self.cache.load(device))
+
+    def learn(self, device: str, case: str, candidates: Sequence[Config], run: Callable[[Config], object]) -> None:
+        if self.clock() < self.end:
+            times = [self.measure(lambda config=config: run(config)) for config in candidates]  # type: ignore[misc]
+            found = candidates[times.index(min(times))]
+            configurations(device)[case] = found
+            self.cache.add(device, case, found)
+
+
+_session: ContextVar[Session | None] = ContextVar("session", default=None)
 
 
 def launch_config(
@@ -35,44 +60,44 @@ def launch_config(
 
     case: the kernel's name and what its speed depends on. candidates: the default first. run: launches with one.
     """
-    table, name = configurations(device_name(device)), " ".join(map(str, case))
-    measure = _measure.get()
-    if name not in table and measure is not None:
-        times = [measure(lambda config=config: run(config)) for config in candidates]  # type: ignore[misc]
-        table[name] = candidates[times.index(min(times))]
-        save(device_name(device), table)
-    return table.get(name, candidates[0])
+    key, name = device_name(device), " ".join(map(str, case))
+    session = _session.get()
+    if session is not None:
+        session.recall(key)
+        if name not in configurations(key):
+            session.learn(key, name, candidates, run)
+    found = configurations(key).get(name, candidates[0])
+    # A cache may be older than the kernel, and name block sizes that it has no more
+    return found if any(found.keys() == known.keys() for known in candidates) else candidates[0]
 
 
 @contextmanager
-def tuned(measure: Measure | None = None) -> Iterator[None]:
-    """Measure unknown cases within this context. measure: by default the median time on the device."""
-    token = _measure.set(measure or device_ms)
+def tuned(
+    measure: Measure | None = None,
+    seconds: float = float("inf"),
+    folder: Path | None = None,
+    clock: Clock = time.monotonic,
+) -> Iterator[None]:
+    """Measure unknown cases within this context, by the median time on the device; after so many seconds no more.
+
+    What is left then runs with its default, and is measured the next time. folder: where the cache lies; see
+    `cache_folder` for the default. Cases that are known, here or from there, stay so after the context.
+    """
+    session = Session(measure or median_ms, clock() + seconds, clock, TuningCache(folder or cache_folder()))
+    token = _session.set(session)
     try:
         yield
     finally:
-        _measure.reset(token)
+        _session.reset(token)
 
 
-def device_ms(call: Callable[[], object]) -> float:
-    """Median time of a call on the current CUDA device; infinite for a configuration that the device refuses."""
-    times = []
-    for _ in range(WARM_UP + REPEATS):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-        start.record()
-        try:
-            call()
-        except triton.OutOfResources:
-            return float("inf")
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end))
+def median_ms(call: Callable[[], object], measure: Measure = device_ms) -> float:
+    """Median time of a call; infinite for a configuration that the compiler or the device refuses."""
+    try:
+        times = [measure(call) for _ in range(WARM_UP + REPEATS)]
+    except triton.runtime.errors.TritonError:
+        return float("inf")
     return statistics.median(times[WARM_UP:])
-
-
-def on_device_of(x: Tensor) -> AbstractContextManager[object]:
-    """Launches go to the current device, which need not be that of their tensors; on a CPU there is no such thing."""
-    return torch.cuda.device(x.device) if x.is_cuda else nullcontext()
 
 
 @lru_cache
@@ -83,29 +108,4 @@ def device_name(device: torch.device) -> str:
 @lru_cache
 def configurations(device: str) -> Table:
     """What is known about a device: the table of this package, then what was measured on this machine."""
-    return {**TUNED.get(device, {}), **load(device)}
-
-
-def cache_path(device: str) -> Path:
-    """One file per device and Triton release, whose compilers differ; under $XDG_CACHE_HOME or ~/.cache."""
-    root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return root / "unireplknet" / f"triton-{triton.__version__}" / f"{device}.json"
-
-
-def load(device: str) -> Table:
-    """The cache is only a saving of time: a file that cannot be read counts as empty."""
-    try:
-        return dict(json.loads(cache_path(device).read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def save(device: str, table: Table) -> None:
-    path = cache_path(device)
-    partial = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(table, indent=1))
-        partial.replace(path)
-    except OSError:  # a read-only home tunes again at its next start
-        return
+    return {**TUNED.get(device, {}), **TuningCache(cache_folder()).load(device)}

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels import BlockWeights, fused_block, fuses
 from models.layers import DepthwiseConv2d, DropPath, GlobalResponseNorm, SqueezeExcite
 from models.reparam import DilatedReparamConv, depthwise_from, fuse_conv_norm
 
@@ -37,9 +38,28 @@ class FusedBlock(nn.Module):
         self.pwconv2 = pwconv2
 
     def forward(self, x: Tensor) -> Tensor:
+        if fuses(x, self.pwconv1.weight):
+            return fused_block(x, self._weights())
         y = self.se(self.dwconv(x)).permute(0, 2, 3, 1)  # (N, C, H, W) -> (N, H, W, C)
         y = self.pwconv2(self.grn(F.gelu(self.pwconv1(y))))
         return x + y.permute(0, 3, 1, 2)
+
+    def _weights(self) -> BlockWeights:
+        assert self.dwconv.bias is not None, "the deploy form has one"
+        return BlockWeights(
+            taps=self.dwconv.weight,
+            taps_bias=self.dwconv.bias,
+            down=self.se.down.weight,
+            down_bias=self.se.down.bias,
+            up=self.se.up.weight,
+            up_bias=self.se.up.bias,
+            expand=self.pwconv1.weight,
+            expand_bias=self.pwconv1.bias,
+            gamma=self.grn.gamma,
+            eps=self.grn.eps,
+            project=self.pwconv2.weight,
+            project_bias=self.pwconv2.bias,
+        )
 
 
 class UniRepLKNetBlock(nn.Module):

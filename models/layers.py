@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kernels import depthwise_conv2d
+from kernels import channel_layer_norm, depthwise_conv2d, fuses
 
 
 class DepthwiseConv2d(nn.Module):
@@ -22,15 +22,18 @@ class DepthwiseConv2d(nn.Module):
 
 
 class LayerNorm2d(nn.LayerNorm):
-    """LayerNorm over the channels of every pixel of an (N, C, H, W) map."""
+    """LayerNorm over the channels of every pixel of an (N, C, H, W) map; gelu: followed by GELU."""
 
-    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+    def __init__(self, channels: int, eps: float = 1e-6, gelu: bool = False) -> None:
         super().__init__(channels, eps=eps)
+        self.gelu = gelu
 
     def forward(self, x: Tensor) -> Tensor:
+        if fuses(x, self.weight):
+            return channel_layer_norm(x, self.weight, self.bias, self.eps, self.gelu)
         x = x.permute(0, 2, 3, 1)
         x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
-        return x.permute(0, 3, 1, 2)
+        return (F.gelu(x) if self.gelu else x).permute(0, 3, 1, 2)
 
 
 class GlobalResponseNorm(nn.Module):

@@ -1,5 +1,6 @@
 """The UniRepLKNet backbone (paper section 3, Figure 2): stem, four stages of blocks, downsampling between them."""
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -18,10 +19,21 @@ def downsample_conv(in_chans: int, out_chans: int) -> nn.Conv2d:
     return nn.Conv2d(in_chans, out_chans, kernel_size=3, stride=2, padding=1)
 
 
-def stem(in_chans: int, dim: int) -> nn.Sequential:
-    half = dim // 2
-    first = (downsample_conv(in_chans, half), LayerNorm2d(half), nn.GELU())
-    return nn.Sequential(*first, downsample_conv(half, dim), LayerNorm2d(dim))
+class Stem(nn.Sequential):
+    """Quarter a map of any size, in two steps."""
+
+    def __init__(self, in_chans: int, dim: int) -> None:
+        half = dim // 2
+        first = (downsample_conv(in_chans, half), LayerNorm2d(half), nn.GELU())
+        super().__init__(*first, downsample_conv(half, dim), LayerNorm2d(dim))
+
+    def fuse(self) -> nn.Sequential:
+        """GELU joins the norm before it. Its place stays, so that parameters keep their names."""
+        conv, norm, _, *rest = self
+        assert isinstance(norm, LayerNorm2d)
+        with_gelu = copy.copy(norm)
+        with_gelu.gelu = True
+        return nn.Sequential(conv, with_gelu, nn.Identity(), *rest)
 
 
 def downsample(in_chans: int, dim: int) -> nn.Sequential:
@@ -40,7 +52,7 @@ class UniRepLKNet(nn.Module):
         self.config = config
         self.checkpoint_gradients = False
         ins = (config.in_chans, *config.dims)
-        layers = [stem(config.in_chans, config.dims[0])]
+        layers: list[nn.Module] = [Stem(config.in_chans, config.dims[0])]
         layers += [downsample(ins[i], ins[i + 1]) for i in range(1, len(config.dims))]
         self.downsamples = nn.ModuleList(layers)
         self.stages = nn.ModuleList(nn.Sequential(*blocks) for blocks in _blocks(config))

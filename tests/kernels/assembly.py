@@ -14,12 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from kernels.triton_backward import tap_gradient_kernel
 from kernels.triton_forward import sliding_kernel
+from kernels.triton_gate import gate_columns, gate_kernel, part_blocks, response_kernel
+from kernels.triton_linear import linear_configs, linear_kernel
+from kernels.triton_norm import norm_configs, norm_kernel
 from kernels.triton_planes import CHANNELS, POSITIONS, planes_kernel
 from kernels.triton_toeplitz import band_for, toeplitz_kernel
 
@@ -33,8 +37,16 @@ NO_LOOP: Counter[str] = Counter()
 Sizes = dict[str, Any]
 
 
-def compiled(kernel: Any, pointers: dict[str, str], integers: tuple[str, ...], sizes: Sizes, stages: int = 3) -> Any:
-    types = {**pointers, **dict.fromkeys(integers, "i32")}
+def compiled(
+    kernel: Any,
+    pointers: dict[str, str],
+    integers: tuple[str, ...],
+    sizes: Sizes,
+    stages: int = 3,
+    warps: int = 4,
+    floats: tuple[str, ...] = (),
+) -> Any:
+    types = {**pointers, **dict.fromkeys(integers, "i32"), **dict.fromkeys(floats, "fp32")}
     names: list[str] = kernel.arg_names
     source = ASTSource(
         kernel,
@@ -42,7 +54,7 @@ def compiled(kernel: Any, pointers: dict[str, str], integers: tuple[str, ...], s
         {(names.index(name),): value for name, value in sizes.items()},
         {(names.index(name),): [["tt.divisibility", 16]] for name in pointers},
     )
-    return triton.compile(source, target=TARGET, options={"num_warps": 4, "num_stages": stages})
+    return triton.compile(source, target=TARGET, options={"num_warps": warps, "num_stages": stages})
 
 
 def sliding() -> Any:
@@ -74,6 +86,38 @@ def planes() -> Any:
     return compiled(planes_kernel, pointers, integers, blocks)
 
 
+def linear(expands: bool, positions: int, channels: int, outputs: int, choice: int = 0, dtype: str = "bf16") -> Any:
+    """choice: which of the configurations that the kernel's own rule names. A map of one position is a constant."""
+    x = torch.empty(1, positions, channels, device="meta")
+    config = linear_configs(x, torch.empty(outputs, channels, device="meta"))[choice]
+    halves = ("x_ptr", "weight_ptr", "bias_ptr", "residual_ptr", "out_ptr")
+    pointers = {**dict.fromkeys(halves, f"*{dtype}"), "scale_ptr": "*fp32", "squares_ptr": "*fp32"}
+    blocks = {name: config[name] for name in ("ROWS", "COLUMNS", "DEPTH")}
+    sizes = {"IN": channels, "OUT": outputs, "EXPANDS": expands, **blocks, **({"P": 1} if positions == 1 else {})}
+    integers = () if positions == 1 else ("P",)
+    return compiled(linear_kernel, pointers, integers, sizes, config["num_stages"], config["num_warps"])
+
+
+def gate(parts: int, channels: int, outputs: int) -> Any:
+    pointers = {"parts_ptr": "*fp32", "weight_ptr": "*bf16", "bias_ptr": "*bf16", "out_ptr": "*fp32"}
+    blocks = part_blocks(parts, channels)
+    sizes = {"PARTS": parts, "C": channels, "OUT": outputs, "SIGMOID": True, "COLUMNS": gate_columns(blocks), **blocks}
+    return compiled(gate_kernel, pointers, (), sizes, warps=8, floats=("factor",))
+
+
+def response(parts: int, channels: int) -> Any:
+    pointers = {"parts_ptr": "*fp32", "gamma_ptr": "*bf16", "out_ptr": "*fp32"}
+    sizes = {"PARTS": parts, "C": channels, **part_blocks(parts, channels)}
+    return compiled(response_kernel, pointers, (), sizes, warps=8, floats=("eps",))
+
+
+def norm(channels: int, gelu: bool) -> Any:
+    pointers = dict.fromkeys(("x_ptr", "weight_ptr", "bias_ptr", "out_ptr"), "*bf16")
+    config = norm_configs(torch.empty(1, channels, 56, 56, device="meta"))[0]
+    sizes = {"C": channels, "GELU": gelu, "ROWS": config["ROWS"], "CHANNELS": config["CHANNELS"]}
+    return compiled(norm_kernel, pointers, ("P",), sizes, floats=("eps",))
+
+
 def ones() -> dict[str, Callable[[], Any]]:
     """A launch turns an integer of 1 into a constant: one sample of one row, one strip per part."""
     x = {"x_ptr": "*fp16", "out_ptr": "*fp16"}
@@ -87,22 +131,32 @@ def ones() -> dict[str, Callable[[], Any]]:
         "one, sliding": lambda: compiled(sliding_kernel, {**x, "taps_ptr": "*fp32", "sums_ptr": "*fp32"}, (), sliding),
         "one, tap gradient": lambda: compiled(tap_gradient_kernel, tensors, (), gradient),
         "one, toeplitz": lambda: compiled(toeplitz_kernel, {**x, "bands_ptr": "*fp16"}, (), toeplitz),
+        "one, project": lambda: linear(False, 1, 40, 20, dtype="fp16"),
     }
 
 
 def counts(kernel: Any) -> dict[str, Any]:
-    """spills: bytes of stack. instructions: of the whole kernel. loop: of its largest loop."""
+    """stack: bytes of spills. registers: of a thread. instructions: of the whole kernel. loop: of its largest loop."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         Path(file.name).write_bytes(kernel.asm["cubin"])
         usage = subprocess.run(
             [TOOLS / "cuobjdump", "-res-usage", file.name], capture_output=True, text=True, check=True
         )
         code = subprocess.run([TOOLS / "nvdisasm", "-c", file.name], capture_output=True, text=True, check=True).stdout
-    stack = [int(size) for size in re.findall(r"(?:STACK|LOCAL):(\d+)", usage.stdout + usage.stderr)]
+    usages = usage.stdout + usage.stderr
+    stack = [int(size) for size in re.findall(r"(?:STACK|LOCAL):(\d+)", usages)]
+    registers = max(map(int, re.findall(r"REG:(\d+)", usages)))
     loops = list(loops_of(code))
     names = [found.group(1) for found in INSTRUCTION.finditer(code)]
     loop = max(loops, key=lambda loop: loop.total(), default=NO_LOOP)
-    return {"stack": stack, "instructions": Counter(names), "loop": loop, "wgmma": kernel.asm["ptx"].count("wgmma.mma")}
+    return {
+        "stack": stack,
+        "registers": registers,
+        "shared": kernel.metadata.shared,
+        "instructions": Counter(names),
+        "loop": loop,
+        "wgmma": kernel.asm["ptx"].count("wgmma.mma"),
+    }
 
 
 def loops_of(code: str) -> list[Counter[str]]:
@@ -126,6 +180,11 @@ CASES: dict[str, Callable[[], Any]] = {
     "toeplitz, row, bf16": lambda: toeplitz(14, 13, "bf16"),
     "toeplitz, tiles, fp16": lambda: toeplitz(64, 31, "fp16"),
     "planes": planes,
+    "expand": lambda: linear(True, 196, 320, 1280),
+    "project": lambda: linear(False, 196, 1280, 320),
+    "gate": lambda: gate(4, 320, 80),
+    "response": lambda: response(2, 1280),
+    "norm and gelu": lambda: norm(40, gelu=True),
     **ones(),
 }
 

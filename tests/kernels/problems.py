@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kernels.fused_block import BlockWeights
 from kernels.layout import memory_format
 from kernels.reference import reference_depthwise_conv2d
 
@@ -32,6 +33,29 @@ def problem(
         drawn(n, channels, height, width, dtype=dtype),
         drawn(channels, 1, size, size, dtype=dtype),
         drawn(channels, dtype=dtype),
+    )
+
+
+def block_weights(channels: int, size: int, dtype: torch.dtype = torch.float32) -> BlockWeights:
+    """Of a size that keeps the outputs of every step near one, so that none of them hides in another's rounding."""
+    hidden, reduced = 4 * channels, max(1, channels // 4)
+
+    def part(*shape: int, fan_in: int = 1) -> Tensor:
+        return (drawn(*shape) / fan_in**0.5).to(dtype)
+
+    return BlockWeights(
+        taps=part(channels, 1, size, size, fan_in=size**2),
+        taps_bias=part(channels),
+        down=part(reduced, channels, fan_in=channels),
+        down_bias=part(reduced),
+        up=part(channels, reduced, fan_in=reduced),
+        up_bias=part(channels),
+        expand=part(hidden, channels, fan_in=channels),
+        expand_bias=part(hidden),
+        gamma=part(hidden),
+        eps=1e-6,
+        project=part(channels, hidden, fan_in=hidden),
+        project_bias=part(channels),
     )
 
 

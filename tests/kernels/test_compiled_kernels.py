@@ -45,3 +45,21 @@ def test_toeplitz_multiplies_on_tensor_cores(kernel: str, counts: Counts) -> Non
     assert counts[kernel]["wgmma"] > 0
     assert counts[kernel]["instructions"].get("HGMMA", 0) > 0
     assert counts[kernel]["instructions"].get("FFMA", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("kernel", "instruction"), [("expand", "HGMMA"), ("project", "HGMMA"), ("one, project", "HMMA")]
+)
+def test_linear_layers_multiply_on_tensor_cores(kernel: str, instruction: str, counts: Counts) -> None:
+    assert counts[kernel]["instructions"].get(instruction, 0) > 0
+
+
+@pytest.mark.parametrize("kernel", ["expand", "project"])
+def test_linear_layers_load_beside_their_products(kernel: str, counts: Counts) -> None:
+    assert counts[kernel]["loop"].get("LDGSTS", 0) > 0
+    assert counts[kernel]["loop"].get("HGMMA", 0) > 0
+
+
+def test_large_linear_blocks_leave_room_for_a_second_program(counts: Counts) -> None:
+    assert counts["project"]["registers"] <= 168
+    assert 2 * counts["project"]["shared"] < 227 * 1024  # bytes of a multiprocessor

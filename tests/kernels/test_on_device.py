@@ -1,13 +1,28 @@
 """What only a GPU can show: compiled kernels on the model's shapes, the table's choices there, CUDA graphs, tuning."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
 from kernels import depthwise_conv2d
 from kernels.dispatch import choose, forced_backend
-from kernels.reference import reference_depthwise_conv2d
-from tests.kernels.problems import LAYOUTS, TOLERANCE, assert_convolved, drawn, error, needs_triton, problem
+from kernels.fused_block import fused_block, rows
+from kernels.fusions import forced_fusions
+from kernels.reference import reference_block, reference_depthwise_conv2d
+from kernels.steps import STEPS
+from tests.kernels.problems import (
+    LAYOUTS,
+    TOLERANCE,
+    assert_convolved,
+    block_weights,
+    drawn,
+    error,
+    needs_triton,
+    poisoned,
+    problem,
+)
 
 pytestmark = [
     pytest.mark.gpu,
@@ -92,17 +107,18 @@ def test_the_table_chooses_our_kernels_for_the_networks_own_problems() -> None:
 
 
 def test_tuning_finds_a_configuration_and_the_output_stays_the_same(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kernels import tuning
+    from kernels.tuning_cache import TuningCache
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("UNIREPLKNET_CACHE_FOLDER", str(tmp_path))
     tuning.configurations.cache_clear()
     x, weight, bias = problem(4, 48, 14, 14, 7, torch.float16)
     x = x.contiguous(memory_format=torch.channels_last)
     with tuning.tuned(), torch.inference_mode():
         depthwise_conv2d(x, weight, bias)
-    assert any(name.startswith("sliding") for name in tuning.load(tuning.device_name(x.device)))
+    assert any(name.startswith("sliding") for name in TuningCache(tmp_path).load(tuning.device_name(x.device)))
     with torch.inference_mode():
         assert_convolved(depthwise_conv2d(x, weight, bias), x, weight, bias)
     tuning.configurations.cache_clear()
@@ -113,3 +129,80 @@ def test_compiled_models_call_the_kernel() -> None:
     compiled = torch.compile(depthwise_conv2d, fullgraph=True)
     with torch.inference_mode():
         assert_convolved(compiled(x, weight, bias), x, weight, bias)
+
+
+BLOCKS = [
+    ((3, 80, 56, 56), 3),
+    ((2, 160, 28, 28), 13),
+    ((5, 320, 14, 14), 13),
+    ((2, 640, 7, 7), 13),
+    ((2, 40, 9, 19), 5),
+]
+BLOCK_STEPS = tuple(name for name in STEPS if name != "norm")
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("names", [*((name,) for name in BLOCK_STEPS), BLOCK_STEPS], ids="+".join)
+@pytest.mark.parametrize(("shape", "size"), BLOCKS)
+def test_every_fusion_gives_the_block(
+    shape: tuple[int, int, int, int], size: int, names: tuple[str, ...], dtype: torch.dtype
+) -> None:
+    x = drawn(*shape, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    weights = block_weights(shape[1], size, dtype)
+    expected = reference_block(x, weights)
+    with poisoned(), forced_fusions(names), torch.inference_mode():
+        found = error(fused_block(x, weights), expected)
+    with forced_fusions(()), torch.inference_mode():
+        by_library = error(fused_block(x, weights), expected)
+    assert found < 2 * max(by_library, TOLERANCE[dtype])
+
+
+def arguments(shape: tuple[int, int, int, int], size: int, dtype: torch.dtype) -> dict[str, tuple[object, ...]]:
+    """What each step may be given."""
+    n, channels, height, width = shape
+    x, w = (
+        drawn(*shape, dtype=dtype).contiguous(memory_format=torch.channels_last),
+        block_weights(channels, size, dtype),
+    )
+    sums, squares = drawn(n, 3, channels), drawn(n, 3, 4 * channels).square()
+    gate, scale = drawn(n, channels).sigmoid(), drawn(n, 4 * channels)
+    hidden = drawn(n, height * width, 4 * channels, dtype=dtype)
+    return {
+        "squeeze": (x, w.taps, w.taps_bias),
+        "gate": (sums, w.down, w.down_bias, w.up, w.up_bias, height * width),
+        "expand": (rows(x), w.expand, w.expand_bias, gate),
+        "respond": (squares, w.gamma, w.eps),
+        "project": (hidden, w.project, w.project_bias, scale, rows(x)),
+        "norm": (x, w.project_bias, w.taps_bias, 1e-6, True),
+    }
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize(("shape", "size"), BLOCKS)
+def test_every_configuration_that_tuning_may_choose_is_right(
+    shape: tuple[int, int, int, int], size: int, name: str
+) -> None:
+    import triton
+
+    step, given = STEPS[name], arguments(shape, size, torch.float16)[name]
+    expected = step.library(*given)
+    for config in step.candidates(*given):  # type: ignore[arg-type]
+        try:
+            with poisoned(), torch.inference_mode():
+                found = step.run(config, *given)
+        except triton.OutOfResources:  # tuning leaves it out
+            continue
+        for one, other in zip(outputs(found), outputs(expected), strict=True):
+            assert error(one, other) < 4 * TOLERANCE[torch.float16], config
+
+
+def outputs(found: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """Maps as they are, sums without their parts."""
+    return (found,) if isinstance(found, Tensor) else (found[0], found[1].sum(dim=1))
+
+
+def test_equal_blocks_have_equal_bits() -> None:
+    x = drawn(16, 320, 14, 14, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    weights = block_weights(320, 13, torch.bfloat16)
+    with forced_fusions(BLOCK_STEPS), torch.inference_mode():
+        assert torch.equal(fused_block(x, weights), fused_block(x, weights))

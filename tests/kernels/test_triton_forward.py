@@ -54,16 +54,17 @@ def test_the_default_blocks_fit_a_strided_map() -> None:
     assert error(found, reference_depthwise_conv2d(x, weight, bias)) < TOLERANCE[torch.float32]
 
 
-def test_channel_means_are_those_of_the_output() -> None:
-    from kernels.triton_forward import sliding_depthwise_conv2d_with_mean
+def test_channel_sums_are_those_of_the_output() -> None:
+    from kernels.triton_forward import sliding_depthwise_conv2d_with_sums
 
     x, weight, bias = problem(2, 5, 6, 7, 3)
     x = x.contiguous(memory_format=torch.channels_last)
     with poisoned():
-        found, mean = sliding_depthwise_conv2d_with_mean(x, weight, bias, blocks(4, 4, 16))
+        found, sums = sliding_depthwise_conv2d_with_sums(x, weight, bias, blocks(4, 4, 16))
     assert_convolved(found, x, weight, bias)
-    assert mean.dtype is torch.float32
-    assert error(mean, reference_depthwise_conv2d(x, weight, bias).mean((2, 3))) < TOLERANCE[torch.float32]
+    assert sums.dtype is torch.float32
+    assert sums.shape == (2, 4, 5)
+    assert error(sums.sum(dim=1), reference_depthwise_conv2d(x, weight, bias).sum((2, 3))) < TOLERANCE[torch.float32]
 
 
 @pytest.mark.parametrize("shape", [(1, 40, 56, 56), (128, 320, 14, 14), (1, 320, 14, 14), (2, 7, 3, 17)])
@@ -78,8 +79,8 @@ def test_default_blocks_are_the_largest_that_fill_a_device(shape: tuple[int, int
 
 
 def test_equal_calls_give_equal_bits() -> None:
-    from kernels.triton_forward import sliding_depthwise_conv2d_with_mean
+    from kernels.triton_forward import sliding_depthwise_conv2d_with_sums
 
     x, weight, config = drawn(1, 4, 3, 5), drawn(4, 1, 3, 3), blocks(4, 5, 16)
-    first, again = (sliding_depthwise_conv2d_with_mean(x, weight, None, config) for _ in range(2))
+    first, again = (sliding_depthwise_conv2d_with_sums(x, weight, None, config) for _ in range(2))
     assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))

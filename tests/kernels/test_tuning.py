@@ -22,6 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from kernels import tuning
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("UNIREPLKNET_CACHE_FOLDER", raising=False)
     tuning.configurations.cache_clear()
     return tmp_path
 
@@ -33,10 +34,10 @@ def rows_first(call: Callable[[], object]) -> float:
     return -rows
 
 
-def choice() -> dict[str, int]:
+def choice(other: bool = False) -> dict[str, int]:
     from kernels.tuning import launch_config
 
-    return launch_config(CASE, CPU, [DEFAULT, BETTER], lambda config: config["ROWS"])
+    return launch_config(("other",) if other else CASE, CPU, [DEFAULT, BETTER], lambda config: config["ROWS"])
 
 
 def test_unknown_cases_run_with_the_default_and_measure_nothing(home: Path) -> None:
@@ -64,11 +65,92 @@ def test_known_cases_are_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> 
         assert choice() == {"ROWS": 2}
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "nonsense"])
-def test_an_unreadable_cache_counts_as_empty(content: str) -> None:
+def test_time_that_is_up_leaves_the_rest_for_the_next_start(home: Path) -> None:
+    from kernels.tuning import tuned
+
+    now = iter([0.0, 5.0, 10.0]).__next__
+    with tuned(rows_first, seconds=10, clock=now):
+        assert choice() == BETTER
+        assert choice(other=True) == DEFAULT
+    with tuned(rows_first):
+        assert choice(other=True) == BETTER
+
+
+def test_no_time_at_all_still_uses_what_is_known(home: Path, tmp_path: Path) -> None:
     from kernels import tuning
 
-    path = tuning.cache_path("cpu")
+    folder = tmp_path / "mounted"
+    with tuning.tuned(rows_first, folder=folder):
+        choice()
+    tuning.configurations.cache_clear()
+    assert choice() == DEFAULT
+    with tuning.tuned(rows_first, seconds=0, folder=folder):
+        assert choice() == BETTER
+    assert choice() == BETTER
+
+
+def test_processes_add_to_each_others_findings(home: Path) -> None:
+    from kernels.tuning_cache import TuningCache
+
+    one, other = TuningCache(home), TuningCache(home)
+    one.add("cpu", "a", DEFAULT)
+    other.add("cpu", "b", BETTER)
+    assert one.load("cpu") == {"a": DEFAULT, "b": BETTER}
+    assert [path.suffix for path in home.rglob("*.*") if path.is_file()] == [".json"]
+
+
+def test_devices_and_versions_are_kept_apart(home: Path) -> None:
+    import triton
+
+    from kernels.tuning_cache import TuningCache
+
+    cache = TuningCache(home)
+    cache.add("NVIDIA A100-SXM4/40GB", "a", DEFAULT)
+    assert cache.load("NVIDIA A100-SXM4/80GB") == {}
+    (path,) = home.rglob("*.json")
+    assert path.parent.parent == home
+    assert triton.__version__ in str(path)
+    assert torch.__version__ in str(path)
+
+
+def test_a_configuration_of_an_older_kernel_is_left_alone(home: Path) -> None:
+    from kernels.tuning_cache import TuningCache, cache_folder
+
+    TuningCache(cache_folder()).add("cpu", " ".join(map(str, CASE)), {"LINES": 4})
+    assert choice() == DEFAULT
+
+
+def test_a_configuration_that_the_compiler_refuses_is_not_chosen() -> None:
+    import triton
+
+    from kernels.tuning import median_ms
+
+    def refused() -> None:
+        raise triton.OutOfResources(300_000, 232_448, "shared memory")
+
+    def clock(call: Callable[[], object]) -> float:
+        call()
+        return 3.0
+
+    assert median_ms(refused, clock) == float("inf")
+    assert median_ms(lambda: None, clock) == 3.0
+
+
+def test_errors_of_other_kinds_are_not_taken_for_a_refusal() -> None:
+    from kernels.tuning import median_ms
+
+    def broken() -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(torch.AcceleratorError):
+        median_ms(broken, lambda call: float(call() is None))
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "nonsense", '{"sliding torch.float16 1 2": [4]}'])
+def test_an_unreadable_cache_counts_as_empty(content: str) -> None:
+    from kernels.tuning_cache import TuningCache, cache_folder
+
+    path = TuningCache(cache_folder()).path("cpu")
     path.parent.mkdir(parents=True)
     path.write_text(content)
     assert choice() == DEFAULT

@@ -14,7 +14,7 @@ from models.heads.classification import ClassificationHead
 from models.layers import GlobalResponseNorm, LayerNorm2d, SqueezeExcite
 from models.perception import PerceptionModel
 from models.reparam import DilatedReparamConv, reparameterize
-from models.unireplknet import UniRepLKNet, downsample, stem
+from models.unireplknet import Stem, UniRepLKNet, downsample
 from models.upstream import to_upstream, upstream_name
 from models.upstream_network import describe, from_upstream
 from tests.conftest import SharedPath
@@ -169,7 +169,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "se_c40": lambda: SqueezeExcite(40),
     "ln2d_c24": lambda: LayerNorm2d(24),
     "ln2d_c24_tiny": lambda: LayerNorm2d(24),
-    "stem_a": lambda: stem(3, 40),
+    "stem_a": lambda: Stem(3, 40),
     "down2_a": lambda: downsample(80, 160),
 }
 
