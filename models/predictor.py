@@ -62,10 +62,17 @@ class Predictor:
     def __call__(self, batch: Tensor) -> list[Row]:
         """batch: collated samples on the CPU, (N, ...) -> N rows of float32 tensors on the CPU."""
         x = self.transform(batch.to(self.device, non_blocking=True))
+        return self.rows({name: value.cpu() for name, value in self.forward(x).items()})
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """What `transform` gives -> the model's outputs in float32, on the device."""
         if x.ndim == 4:  # a map; what else there is, such as coordinates, must not be rounded before it is embedded
             x = x.to(dtype=self.precision.dtype).contiguous(memory_format=self.memory_format)
-        outputs = {name: value.float().cpu() for name, value in self.model(x).items()}
+        return {name: value.float() for name, value in self.model(x).items()}
+
+    def rows(self, outputs: dict[str, Tensor]) -> list[Row]:
+        """Outputs on the CPU, each with the batch as its first axis -> a row for every sample."""
         for name, value in outputs.items():
             if not value.isfinite().all():
                 raise FloatingPointError(f"{name} came out as NaN or infinite in {self.precision}: serve it in float32")
-        return [{name: value[i] for name, value in outputs.items()} for i in range(len(batch))]
+        return [dict(zip(outputs, values, strict=True)) for values in zip(*outputs.values(), strict=True)]

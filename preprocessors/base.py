@@ -4,7 +4,7 @@ Decode workers import this file, and must start fast and stay small: torch is im
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
 
+    Empty = Callable[[Sequence[int], dtype], Tensor]
 
 WRONG_MODEL = "wrong_model"  # the code of an input that another model of the same task may be made for
 
@@ -99,11 +100,15 @@ class Preprocessor(Generic[OptionsT]):
         """A view of the right shape, to warm a model up with."""
         raise NotImplementedError
 
-    def collate(self, views: Sequence[Array]) -> "Tensor":
-        """Stack views on a new first axis, on the CPU, in their dtype."""
+    def collate(self, views: Sequence[Array], empty: "Empty | None" = None) -> "Tensor":
+        """Stack views on a new first axis, on the CPU, in their dtype. empty: makes the memory that they are put in."""
         import torch
 
-        return torch.from_numpy(np.stack(views))
+        if empty is None:
+            return torch.from_numpy(np.stack(views))
+        batch = empty((len(views), *views[0].shape), torch.from_numpy(np.empty(0, views[0].dtype)).dtype)
+        np.stack(views, out=batch.numpy())
+        return batch
 
     def transform(self, batch: "Tensor") -> "Tensor":
         """The model's float32 input for a collated batch, on the batch's device."""

@@ -5,6 +5,7 @@ from 384 pixels on, a warp straight to size x size.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from preprocessors.pictures.orientation import UPRIGHT, orientation, swaps_sides
 from preprocessors.pictures.raster import READERS, decoder_faults, open_image, stored_rgb, to_rgb
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device, dtype
 
 __all__ = ["ImageOptions", "ImagePreprocessor", "decoder_faults", "open_image", "to_rgb"]
 
@@ -74,11 +75,11 @@ class ImagePreprocessor(Preprocessor[ImageOptions]):
 
     def transform(self, batch: "Tensor") -> "Tensor":
         """(N, size, size, 3) uint8 -> (N, 3, size, size) float32, normalised by channel."""
-        return self.normalise(batch.permute(0, 3, 1, 2).float().div_(255))
+        return self.normalise(unit_range(batch.permute(0, 3, 1, 2)))
 
     def normalise(self, x: "Tensor") -> "Tensor":
         """(N, 3, H, W) in [0, 1] -> zero mean and unit deviation by channel, over the training data's statistics."""
-        mean, std = (x.new_tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        mean, std = (per_channel(tuple(values), x.dtype, x.device) for values in (self.mean, self.std))
         return (x - mean) / std
 
     def crop_resized(self, image: Image.Image, turn: int = UPRIGHT) -> NDArray[np.uint8]:
@@ -116,3 +117,19 @@ class ImagePreprocessor(Preprocessor[ImageOptions]):
     def _draft_size(self, width: int, height: int) -> tuple[int, int]:
         scaled_width, scaled_height = self._scaled(width, height)
         return DRAFT_SCALE * scaled_width, DRAFT_SCALE * scaled_height
+
+
+def unit_range(raster: "Tensor") -> "Tensor":
+    """uint8 -> float32 from 0 to 1, the same bits on every device."""
+    x = raster.float()
+    # By a tensor: a GPU would multiply by the reciprocal of a number, which rounds otherwise
+    return x.div_(x.new_full((), 255.0))
+
+
+@lru_cache(maxsize=64)
+def per_channel(values: tuple[float, ...], dtype: "dtype", device: "device") -> "Tensor":
+    """(1, channels, 1, 1), made once: copying numbers to a GPU waits for all that it has to do."""
+    import torch
+
+    with torch.inference_mode(False):  # what is kept must also serve those who train
+        return torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1)

@@ -17,7 +17,7 @@ from preprocessors.films.clip import Clip, clip_frames
 from preprocessors.films.decord_reader import DecordReader
 from preprocessors.films.frame_index import FrameIndex
 from preprocessors.films.video_reader import VideoReader
-from preprocessors.image import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessor
+from preprocessors.image import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessor, unit_range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,7 +112,7 @@ class VideoPreprocessor(Preprocessor[VideoOptions]):
 
     def transform(self, batch: "Tensor") -> "Tensor":
         """(N, T, H, W, 3) uint8 -> (N, 3, rows x H, columns x W) float32, normalised by channel."""
-        return self.normalise(self.laid_out(batch.permute(0, 4, 1, 2, 3)).float().div_(255))
+        return self.normalise(unit_range(self.laid_out(batch.permute(0, 4, 1, 2, 3))))
 
     def normalise(self, x: "Tensor") -> "Tensor":
         """(N, 3, H, W) in [0, 1] -> zero mean and unit deviation by channel, over the training data's statistics."""

@@ -27,6 +27,8 @@ from preprocessors.histories.weather_options import WeatherOptions
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from preprocessors.base import Empty
+
 FACTS = 5  # columns of a view before the values
 DEGREES_PER_HOUR = 15
 
@@ -165,11 +167,11 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
         stations = Stations.of(names, latitude=latitude, longitude=longitude, elevation=elevation)
         return self.rows(np.zeros((self.history, count)), 0, stations)
 
-    def collate(self, views: Sequence[Array]) -> "Tensor":
+    def collate(self, views: Sequence[Array], empty: "Empty | None" = None) -> "Tensor":
         """With slots without a station, NaN, behind networks that are smaller than others."""
         longest = max(map(len, views))
         return super().collate(
-            [np.pad(view, ((0, longest - len(view)), (0, 0)), constant_values=np.nan) for view in views]
+            [np.pad(view, ((0, longest - len(view)), (0, 0)), constant_values=np.nan) for view in views], empty
         )
 
     def transform(self, batch: "Tensor") -> "Tensor":

@@ -38,6 +38,14 @@ class Settings(BaseSettings):
     )
     engine_hang_timeout_s: float = Field(30.0, gt=0, description="A batch that takes longer means a hung engine")
     engine_start_timeout_s: float = Field(600.0, gt=0, description="Longest loading of all models")
+    tuning_s: float = Field(
+        120.0,
+        ge=0,
+        description="Longest measuring of kernels on a GPU at a start; the next goes on. 0 for none",
+    )
+    cache_folder: Path | None = Field(
+        None, description="Where that is kept; by default $XDG_CACHE_HOME/unireplknet, or ~/.cache/unireplknet"
+    )
     channels_last: bool | None = Field(None, description="Memory format of feature maps; by default chosen by device")
     threads: int = Field(0, ge=0, description="CPU threads of a forward pass; 0: as many as the container may use")
     max_batch_size: int = Field(16, ge=1, description="Most samples that share a forward pass")

@@ -7,12 +7,13 @@ import sys
 import threading
 
 import orjson
-import torch
 
 from service.engine.base import model_info
 from service.engine.channel import Kind, Sender, encoded
+from service.engine.device import Device
 from service.engine.exit_codes import DEVICE_BROKEN
 from service.engine.faults import DeviceBroken, survived
+from service.engine.warm_up import Run, run_on
 from service.pipeline import Pipeline, load_pipeline
 from service.settings import Settings
 
@@ -24,11 +25,15 @@ log = logging.getLogger(__name__)
 class Additions:
     """Reading, fusing and moving weights happens in a thread that gives way; batches go on meanwhile.
 
-    What computes, the warm-up, comes between batches, a step at a time. pipelines: those that run; changed here.
+    What computes, the warm-up, comes between batches, a step at a time; on a device that captures its work, that is
+    the last step, and the longest. pipelines, runs: those that there are; changed here.
     """
 
-    def __init__(self, pipelines: dict[str, Pipeline], settings: Settings, send: Sender) -> None:
-        self._pipelines, self._settings, self._send = pipelines, settings, send
+    def __init__(
+        self, pipelines: dict[str, Pipeline], runs: dict[str, Run], settings: Settings, device: Device, send: Sender
+    ) -> None:
+        self._pipelines, self._runs, self._settings = pipelines, runs, settings
+        self._device, self._send = device, send
 
     def begin(self, key: str, source: str) -> None:
         """ADDED or NOT_ADDED is sent when it is done."""
@@ -37,7 +42,10 @@ class Additions:
     def warm_up(self, key: str, size: int) -> bytes:
         """The message that answers a step of the warm-up. Raises DeviceBroken."""
         try:
-            self._pipelines[key].warm_up_at(size)
+            pipeline = self._pipelines[key]
+            pipeline.warm_up_at(size)
+            if size == self._settings.max_batch_size:
+                self._runs[key] = run_on(self._device, pipeline, self._settings)
         except Exception as error:
             return encoded(Kind.DONE, orjson.dumps(survived(error, f"warming up {key}")))
         return encoded(Kind.DONE, b"null")
@@ -45,7 +53,8 @@ class Additions:
     def remove(self, key: str) -> bytes:
         """The message that answers a removal; there may be nothing to remove."""
         self._pipelines.pop(key, None)
-        _give_back()
+        self._runs.pop(key, None)
+        self._device.release()
         return encoded(Kind.DONE, b"null")
 
     def _add(self, key: str, source: str) -> None:
@@ -59,13 +68,14 @@ class Additions:
 
     def _loaded(self, key: str, source: str) -> bytes:
         try:
+            self._device.enter()
             pipeline = load_pipeline(source, self._settings)
             info = pickle.dumps(model_info(pipeline, key))
             self._pipelines[key] = pipeline
             return encoded(Kind.ADDED, info)
         except Exception as error:
             told = survived(error, f"loading {source}")
-        _give_back()  # only here does no traceback hold the tensors any more
+        self._device.release()  # only here does no traceback hold the tensors any more
         return encoded(Kind.NOT_ADDED, orjson.dumps((key, *told)))
 
 
@@ -73,9 +83,3 @@ def give_way() -> None:
     """Let other threads of this process go first where the cores do not suffice. On Linux, where a thread can."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVING_WAY)
-
-
-def _give_back() -> None:
-    """What the device's allocator keeps of models that have gone."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()

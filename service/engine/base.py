@@ -5,7 +5,7 @@ import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from service.pipeline import Pipeline
 from service.settings import Settings
 from service.tasks import Task
 
+T = TypeVar("T")
 Load = Callable[[Settings], Mapping[str, Pipeline]]
 OnLost = Callable[[str], None]  # is told why
 
@@ -168,11 +169,11 @@ async def computed(answer: Awaitable[Any], timeout_s: float) -> None:
         raise WorkerLost(f"the engine did not answer within {timeout_s:g} s", timeout_s) from None
 
 
-def find(pipelines: Mapping[str, Pipeline], model: str) -> Pipeline:
+def find(models: Mapping[str, T], model: str) -> T:
     """Raises LookupError naming those there are."""
-    if model not in pipelines:
-        raise LookupError(f"no model {model!r} is loaded; there is: {', '.join(pipelines)}")
-    return pipelines[model]
+    if model not in models:
+        raise LookupError(f"no model {model!r} is loaded; there is: {', '.join(models)}")
+    return models[model]
 
 
 def model_info(pipeline: Pipeline, key: str | None = None) -> ModelInfo:

@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any, TypeVar
 
 from models.heads.base import Row
+from models.predictor import resolve_device
 from preprocessors.base import Array
 from service.engine.base import EngineState, Load, Loaded, ModelInfo, WorkerLost, computed, find, model_info
+from service.engine.device import Device, engine_device
 from service.engine.faults import translated
 from service.engine.memory import memory_in_use
+from service.engine.warm_up import Run, run_on, warmed_up
 from service.pipeline import Pipeline, load_pipeline, load_pipelines, warm_up_sizes
 from service.settings import Settings
 
@@ -29,7 +33,12 @@ class LocalEngine:
         self._load = load
         self.loaded = Loaded({})
         self._pipelines: dict[str, Pipeline] = {}
+        self._runs: dict[str, Run] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+
+    @cached_property
+    def _device(self) -> Device:
+        return engine_device(resolve_device(self._settings.device))
 
     @property
     def alive(self) -> bool:
@@ -66,10 +75,11 @@ class LocalEngine:
             pipeline = await asyncio.to_thread(load_pipeline, source, self._settings)
             for size in warm_up_sizes(self._settings.max_batch_size):
                 await self._in_thread(pipeline.warm_up_at, size)
+            run = await self._in_thread(run_on, self._device, pipeline, self._settings)
         except Exception as error:
             raise translated(error) from error
         model = model_info(pipeline, key)
-        self._pipelines[key] = pipeline
+        self._pipelines[key], self._runs[key] = pipeline, run
         self.loaded = self.loaded.with_model(model)
         return model
 
@@ -77,7 +87,7 @@ class LocalEngine:
         """See Engine."""
         self.loaded = self.loaded.without(key)
         if self.alive:
-            await self._in_thread(self._pipelines.pop, key, None)
+            await self._in_thread(self._remove, key)
 
     async def check(self, timeout_s: float = 5.0) -> None:
         """See Engine."""
@@ -93,10 +103,15 @@ class LocalEngine:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
     def _load_and_warm_up(self) -> Loaded:
+        self._device.enter()
         self._pipelines = dict(self._load(self._settings))
-        for pipeline in self._pipelines.values():
-            pipeline.warm_up(self._settings.max_batch_size)
+        self._runs = warmed_up(self._pipelines, self._settings, self._device)
         return Loaded({key: model_info(pipeline, key) for key, pipeline in self._pipelines.items()})
 
+    def _remove(self, key: str) -> None:
+        self._pipelines.pop(key, None)
+        self._runs.pop(key, None)
+        self._device.release()
+
     def _run(self, model: str, views: Sequence[Array]) -> list[Row]:
-        return find(self._pipelines, model).run(views)
+        return find(self._runs, model)(views)

@@ -20,9 +20,11 @@ from service.engine.arena import Arena, Block, Slot
 from service.engine.base import Load, Loaded, OutOfMemory, find, model_info
 from service.engine.channel import Kind, Sender, encoded, messages
 from service.engine.cpu_limit import cpu_limit
+from service.engine.device import Device, engine_device
 from service.engine.exit_codes import DEVICE_BROKEN, LOAD_FAILED
 from service.engine.faults import DeviceBroken, survived, to_wire
 from service.engine.memory import memory_in_use
+from service.engine.warm_up import Run, warmed_up
 from service.pipeline import Pipeline
 from service.settings import Settings
 
@@ -53,7 +55,9 @@ def serve(connection: socket.socket, slots: Sequence[Slot]) -> int:
     if order is None:
         return 0
     try:
-        pipelines, settings = load(order[1])
+        function, settings = read_order(order[1])
+        device = engine_device(resolve_device(settings.device))
+        pipelines, runs = load(function, settings, device)
         loaded = Loaded({key: model_info(pipeline, key) for key, pipeline in pipelines.items()})
     except Exception as error:
         log.debug("loading failed", exc_info=error)
@@ -61,9 +65,9 @@ def serve(connection: socket.socket, slots: Sequence[Slot]) -> int:
         return LOAD_FAILED
     send = Sender(connection)
     send(encoded(Kind.LOADED, pickle.dumps(loaded)))
-    additions = Additions(pipelines, settings, send)
+    additions = Additions(pipelines, runs, settings, device, send)
     answers: dict[Kind, Callable[..., bytes | None]] = {
-        Kind.RUN: Runner(pipelines, slots).run,
+        Kind.RUN: Runner(runs, slots, device).run,
         Kind.PING: lambda: encoded(Kind.PONG, orjson.dumps(memory_in_use())),
         Kind.ADD: additions.begin,
         Kind.WARM_UP: additions.warm_up,
@@ -76,19 +80,13 @@ def serve(connection: socket.socket, slots: Sequence[Slot]) -> int:
     return 0
 
 
-def load(order: bytes) -> tuple[dict[str, Pipeline], Settings]:
-    """Models that have computed their first batches. order: see `written_order`."""
-    sys.path, rest = pickle.loads(order)
-    function, settings = pickle.loads(rest)
+def load(function: Load, settings: Settings, device: Device) -> tuple[dict[str, Pipeline], dict[str, Run]]:
+    """Models that have computed their first batches, and how to run the next."""
     logs.configure(settings.log_level, settings.log_format)
     torch.set_num_threads(settings.threads or cpu_limit())
-    device = resolve_device(settings.device)
-    if device.index is not None:
-        torch.cuda.set_device(device)  # some kernels start on the current device, whatever they are given
-    pipelines: dict[str, Pipeline] = dict(function(settings))
-    for pipeline in pipelines.values():
-        pipeline.warm_up(settings.max_batch_size)
-    return pipelines, settings
+    device.enter()
+    pipelines = dict(function(settings))
+    return pipelines, warmed_up(pipelines, settings, device)
 
 
 def written_order(function: Load, settings: Settings) -> bytes:
@@ -96,11 +94,18 @@ def written_order(function: Load, settings: Settings) -> bytes:
     return pickle.dumps((sys.path, pickle.dumps((function, settings))))
 
 
+def read_order(order: bytes) -> tuple[Load, Settings]:
+    """See `written_order`."""
+    sys.path, rest = pickle.loads(order)
+    function, settings = pickle.loads(rest)
+    return function, settings
+
+
 class Runner:
     """Runs batches that lie in slots."""
 
-    def __init__(self, pipelines: Mapping[str, Pipeline], slots: Sequence[Slot]) -> None:
-        self._pipelines, self._slots = pipelines, slots
+    def __init__(self, runs: Mapping[str, Run], slots: Sequence[Slot], device: Device) -> None:
+        self._runs, self._slots, self._device = runs, slots, device
 
     def run(self, number: int, model: str, blocks: Sequence[Block]) -> bytes:
         """The message that answers a run: rows, or the error. Raises DeviceBroken."""
@@ -111,9 +116,9 @@ class Runner:
         except Exception as error:
             kind, message = survived(error, "a batch")
         if kind == OutOfMemory.__name__:  # what is free may be in pieces too small for the next attempt;
-            torch.cuda.empty_cache()  # only here does no traceback hold the tensors any more
+            self._device.release()  # only here does no traceback hold the tensors any more
         return encoded(Kind.ERROR, orjson.dumps((number, kind, message)))
 
     def _columns(self, model: str, views: Sequence[Array]) -> dict[str, list[Any]]:
-        rows = find(self._pipelines, model).run(views)
+        rows = find(self._runs, model)(views)
         return {name: [row[name].numpy() for row in rows] for name in rows[0]} if rows else {}

@@ -19,6 +19,7 @@ from service.engine import additions, worker
 from service.engine.arena import Arena, Slot
 from service.engine.base import Load
 from service.engine.channel import Kind, Message, encoded, messages
+from service.engine.device import CpuDevice
 from service.engine.exit_codes import DEVICE_BROKEN, LOAD_FAILED
 from service.engine.worker import main, written_order
 from service.pipeline import Pipeline
@@ -78,7 +79,7 @@ def test_it_answers_one_message_after_the_other_until_the_server_closes(server: 
 
 def test_it_frees_what_the_device_holds_after_it_ran_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     freed: list[bool] = []
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(True))
+    monkeypatch.setattr(CpuDevice, "release", lambda device: freed.append(True))
     server.load(puppet.load)
     assert server.run(-1)[1][1] == "RuntimeError"
     assert not freed
@@ -87,11 +88,11 @@ def test_it_frees_what_the_device_holds_after_it_ran_out(server: Server, monkeyp
 
 
 def test_what_it_computes_starts_on_its_own_device(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen: list[torch.device] = []
-    monkeypatch.setattr(worker, "resolve_device", lambda name: torch.device("cuda:3"))
-    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    entered: list[torch.device] = []
+    monkeypatch.setattr(worker, "resolve_device", lambda name: torch.device("mps:3"))
+    monkeypatch.setattr(CpuDevice, "enter", lambda device: entered.append(device.device))
     server.load(puppet.load)
-    assert chosen == [torch.device("cuda:3")]
+    assert entered == [torch.device("mps:3")]
 
 
 def test_it_ends_on_purpose_when_its_device_breaks(server: Server) -> None:

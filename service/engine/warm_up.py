@@ -1,0 +1,30 @@
+"""Models made ready: everything that only a first batch costs is paid before a request comes."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from models.heads.base import Row
+from preprocessors.base import Array
+from service.engine.buckets import BucketRunner
+from service.engine.device import Device
+from service.pipeline import Pipeline
+from service.settings import Settings
+
+Run = Callable[[Sequence[Array]], list[Row]]
+
+
+def warmed_up(pipelines: Mapping[str, Pipeline], settings: Settings, device: Device) -> dict[str, Run]:
+    """How the batches of each model are run on this device. Raises what the models raise, and OutOfMemory."""
+    if not device.captures:
+        for pipeline in pipelines.values():
+            pipeline.warm_up(settings.max_batch_size)
+    return {name: run_on(device, pipeline, settings) for name, pipeline in pipelines.items()}
+
+
+def run_on(device: Device, pipeline: Pipeline, settings: Settings) -> Run:
+    """Of a model that is warmed up; a device that captures its work does that here. Raises as `warmed_up` does."""
+    if not device.captures:
+        return pipeline.run
+    runner = BucketRunner(pipeline, device)
+    with device.tuning(settings.tuning_s, settings.cache_folder):
+        runner.warm_up(settings.max_batch_size)
+    return runner
