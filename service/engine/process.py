@@ -17,6 +17,7 @@ from service.engine.base import (
     OnLost,
     WorkerLost,
     computed,
+    find,
 )
 from service.engine.link import EngineLink
 from service.engine.nursery import Nursery
@@ -92,7 +93,9 @@ class ProcessEngine:
         """See Engine."""
         await self._room.acquire()
         try:
-            answer = self._current().submit(model, views)
+            link = self._current()
+            find(self.loaded.models, model)  # a replacement may have it for a moment yet
+            answer = link.submit(model, views)
         except BaseException:
             self._room.release()
             raise
