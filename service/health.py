@@ -24,8 +24,8 @@ def health_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/ready", responses=problem)
     async def ready() -> Health:
-        """200 once every model is warmed up and the engine computes; 503 before, and while the server drains."""
-        runtime.check_ready()
+        """200 once every model is warmed up and the engine computes; 503 before, and once the server is told to end."""
+        runtime.check_open()
         await runtime.check_engine()
         return Health(status="ready")
 

@@ -101,7 +101,7 @@ class Runtime:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self.ready, self.traffic.draining = False, True
+        self.ready, self.traffic.leaving, self.traffic.draining = False, True, True
         if self._loading is not None:
             await self._loading
         await self.repository.close()
@@ -144,12 +144,16 @@ class Runtime:
             raise not_ready(f"the models could not be loaded: {self.fault}", retry_after_s=60)
 
     def check_ready(self) -> None:
-        """Raises Problem 503 while models load, after loading failed, and while the server drains."""
+        """Raises Problem 503 while models load, and after loading failed."""
         self.check_alive()
-        if self.traffic.draining:
-            raise draining()
         if not self.ready:
             raise not_ready("the models are loading: try again in a moment")
+
+    def check_open(self) -> None:
+        """The same, and once the server was told to end: who was let in before is answered, but nobody should come."""
+        self.check_ready()
+        if self.traffic.leaving:
+            raise draining()
 
     async def check_engine(self) -> None:
         """Raises WorkerLost where the engine cannot compute. While batches run, the engine watches over itself."""

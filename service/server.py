@@ -1,5 +1,7 @@
 """Run the application under uvicorn, say so once it answers, and end in order."""
 
+import asyncio
+import logging
 import math
 import os
 import signal
@@ -13,12 +15,15 @@ from service.console import show_serving
 from service.engine.base import Load, ModelInfo
 from service.pipeline import load_pipelines
 from service.runtime import Runtime
-from service.settings import Settings
+from service.settings import LogFormat, Settings
+
+log = logging.getLogger(__name__)
 
 
 class DrainingServer(uvicorn.Server):
     """On the first signal it lets nobody in and answers who is there; on the second it ends at once.
 
+    Proxies may be given notice: for `drain_notice_s` only the probes are refused, and they stop sending requests here.
     Until the last one is answered it goes on listening: whoever still comes is told to go elsewhere, and probes see it.
     """
 
@@ -27,13 +32,15 @@ class DrainingServer(uvicorn.Server):
         self.runtime = runtime
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.runtime.traffic.draining:
+        traffic = self.runtime.traffic
+        if traffic.leaving:
             os._exit(128 + sig)  # workers and engines end with this process
-        self.runtime.traffic.draining = True
+        traffic.leaving, traffic.draining = True, not self.runtime.settings.drain_notice_s
         super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
         await super().main_loop()
+        await asyncio.sleep(self.runtime.settings.drain_notice_s)
         await self.runtime.traffic.drain(self.runtime.settings.drain_timeout_s)
 
 
@@ -43,7 +50,10 @@ def run_server(settings: Settings, load: Load = load_pipelines) -> None:
 
     def announce(models: list[ModelInfo]) -> None:
         host, port = server.servers[0].sockets[0].getsockname()[:2]
-        show_serving(f"http://{host}:{port}", models)
+        if settings.log_format is LogFormat.JSON:
+            log.info("serving at http://%s:%s/docs", host, port)
+        else:
+            show_serving(f"http://{host}:{port}", models)
 
     app = create_app(settings, announce, load)
     config = uvicorn.Config(

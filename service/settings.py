@@ -1,10 +1,12 @@
 """Settings of the server, from the environment (UNIREPLKNET_PORT=9000) and from the command line."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.predictor import Precision
 from service.engine.cpu_limit import cpu_limit
@@ -28,7 +30,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for any free one")
-    checkpoints: tuple[Path, ...] = Field(
+    checkpoints: Annotated[tuple[Path, ...], NoDecode] = Field(
         (EMBEDDED_CHECKPOINTS,), description="Checkpoint files, or folders of them; the first of a task is its default"
     )
     device: str = Field("auto", description="cpu, cuda, cuda:1, or auto: the first CUDA device, else the CPU")
@@ -62,6 +64,9 @@ class Settings(BaseSettings):
     )
     max_request_timeout_s: float = Field(300.0, gt=0, description="Most time that a request may ask for")
     body_timeout_s: float = Field(30.0, gt=0, description="Longest time to receive a request's body; beyond, 408")
+    drain_notice_s: float = Field(
+        0.0, ge=0, description="Time to serve on when told to end, while probes say that it is not ready"
+    )
     drain_timeout_s: float = Field(30.0, ge=0, description="Time for open requests to be answered before shutdown")
     max_items: int = Field(32, ge=1, description="Most files in one request")
     max_body_bytes: int = Field(32 * MEGABYTE, ge=1, description="Largest request body")
@@ -100,6 +105,12 @@ class Settings(BaseSettings):
     @property
     def administrators(self) -> tuple[str, ...]:
         return read_keys(self.admin_keys)
+
+    @field_validator("checkpoints", mode="before")
+    @classmethod
+    def _split_checkpoints(cls, places: object) -> object:
+        """The environment gives one text, separated as PATH is."""
+        return places.split(os.pathsep) if isinstance(places, str) else places
 
     @field_validator("api_keys", "admin_keys")
     @classmethod

@@ -7,10 +7,13 @@ from service.call import Call
 
 
 class Traffic:
-    """Which calls are open. `draining`: no more are let in."""
+    """Which calls are open.
+
+    leaving: the server was told to end, and probes say so. draining: no more calls are let in.
+    """
 
     def __init__(self) -> None:
-        self.draining = False
+        self.leaving = self.draining = False
         self._open: set[Call] = set()
         self._idle = asyncio.Event()
         self._idle.set()

@@ -15,6 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.settings import Settings
 from tests.authors import published_weights
 from tests.conftest import LABELS
 from tests.service.conftest import encoded, picture
@@ -124,6 +125,17 @@ def test_an_invalid_setting_is_named(wrong: tuple[str, str]) -> None:
     status, output = run("serve", *wrong)
     assert status == 2
     assert wrong[0].strip("-").replace("-", "_") in output.replace("-", "_")
+
+
+def test_several_places_of_checkpoints_fit_in_one_environment_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    places = tmp_path / "mine", tmp_path / "yours"
+    served: list[Settings] = []
+    monkeypatch.setattr("service.server.run_server", served.append)
+    monkeypatch.setenv("UNIREPLKNET_CHECKPOINTS", f"{places[0]}:{places[1]}")
+    assert run("serve") == (0, "")
+    assert [settings.checkpoints for settings in (*served, Settings())] == [places, places]
 
 
 @contextmanager

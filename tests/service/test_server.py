@@ -111,22 +111,38 @@ def test_a_server_serves_notices_departures_and_ends_in_order() -> None:
         leaving.close()
         until_waiting(server, 1)
         inside = [first, *(Asking(server) for _ in range(2))]
-        until_waiting(server, 3)
+        uploading = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
+        uploading.putrequest("POST", "/classify/image")
+        uploading.putheader("Content-Length", "1")
+        uploading.endheaders()
+        until_waiting(server, 4)
 
         server.process.send_signal(signal.SIGTERM)
         server.until("/health/ready", 503)
         assert server.ask("GET", "/health/live")[0] == 200
         status, headers = server.ask("POST", "/classify/image", b"x")
         assert (status, headers["connection"]) == (503, "close")
+        uploading.send(b"x")
+        assert uploading.getresponse().status == 200
+        uploading.close()
         for asking in inside:
             asking.join(PATIENCE_S)
         assert [asking.status for asking in inside] == [200] * 3
         assert server.process.wait(PATIENCE_S) == 0
-    lines = [json.loads(line) for line in server.said if line.startswith("{")]
+    lines = [json.loads(line) for line in server.said]
     statuses = [line["status"] for line in lines if line["logger"] == "service.access"]
-    assert sorted(statuses) == [200, 200, 200, 499, 503]
+    assert sorted(statuses) == [200, 200, 200, 200, 499, 503]
     assert [line["status"] for line in lines if line.get("request_id") == "leaves"] == [499]
     assert [line for line in lines if line["level"] == "error"] == []
+
+
+def test_proxies_have_time_to_notice_the_end_of_a_server_that_goes_on_answering() -> None:
+    with serving(drain_notice_s="4") as server:
+        server.process.send_signal(signal.SIGTERM)
+        server.until("/health/ready", 503)
+        assert server.ask("GET", "/health/live")[0] == 200
+        assert server.ask("POST", "/classify/image", b"x")[0] == 200
+        assert server.process.wait(PATIENCE_S) == 0
 
 
 def test_an_idle_server_rests_and_a_second_signal_ends_it_at_once_with_all_its_processes() -> None:
