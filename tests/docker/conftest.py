@@ -1,0 +1,41 @@
+"""The deployment files, read as their programs read them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+DOCKER = Path(__file__).resolve().parents[2] / "docker"
+STACKS = (
+    ("compose.yaml",),
+    ("compose.yaml", "compose.gpu.yaml"),
+    ("compose.yaml", "compose.scale.yaml"),
+    ("compose.yaml", "compose.scale.yaml", "compose.scale.gpu.yaml"),
+)
+
+
+class ComposeLoader(yaml.SafeLoader):
+    """Knows compose's own tags, `!reset` and `!override`, which say how files are merged."""
+
+    def listed(self, node: yaml.Node) -> list[Any]:
+        assert isinstance(node, yaml.SequenceNode)
+        return self.construct_sequence(node, deep=True)
+
+
+ComposeLoader.add_constructor("!reset", lambda loader, node: None)
+ComposeLoader.add_constructor("!override", ComposeLoader.listed)
+
+
+def read_compose(name: str) -> dict[str, Any]:
+    return dict(yaml.load((DOCKER / name).read_text(), ComposeLoader))
+
+
+def read_manifest(path: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((DOCKER / "kubernetes" / path).read_text()))
+
+
+@pytest.fixture(scope="session")
+def server() -> dict[str, Any]:
+    """The server's part of compose.yaml."""
+    return dict(read_compose("compose.yaml")["services"]["perception"])
