@@ -3,10 +3,8 @@
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -19,21 +17,12 @@ from service.admission import Overloaded
 from service.decoding import DecodersUnavailable
 from service.engine.base import OutOfMemory, WorkerLost
 from service.lane import DeadlineExceeded
+from service.problem import Problem as Problem
+from service.problem import problem_response
 
 log = logging.getLogger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499  # never seen on the wire
-
-
-@dataclass(eq=False)
-class Problem(Exception):
-    """A refusal. `code` is stable, for programs; `detail` is a sentence for people; `extra` are further members."""
-
-    status: int
-    code: str
-    detail: str
-    extra: dict[str, Any] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 def malformed(detail: str) -> Problem:
@@ -48,22 +37,6 @@ def draining() -> Problem:
     detail = "the server is shutting down: another replica answers"
     return Problem(503, "draining", detail, headers={"Retry-After": "1", "Connection": "close"})
 
-
-TITLES = {
-    400: "Malformed request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not found",
-    405: "Method not allowed",
-    408: "Too slow",
-    413: "Too large",
-    415: "Unsupported media type",
-    422: "Cannot be processed",
-    429: "Overloaded",
-    500: "Internal error",
-    503: "Not ready",
-    504: "Too late",
-}
 
 HTTP_CODES = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed"}
 PAYLOAD_STATUS: dict[type[PayloadError], int] = {UnsupportedFormat: 415, UndecodableInput: 422, TooLarge: 413}
@@ -116,19 +89,6 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ClientDisconnect: lambda error: Problem(CLIENT_CLOSED_REQUEST, "client_closed_request", "the client went away"),
     Exception: lambda error: Problem(500, "internal", "the server failed; the request id finds it in its log"),
 }
-
-
-def problem_response(problem: Problem, request_id: str) -> Response:
-    body = {
-        "type": f"urn:unireplknet:error:{problem.code}",
-        "title": TITLES.get(problem.status, "Error"),
-        "status": problem.status,
-        "detail": problem.detail,
-        "code": problem.code,
-        "request_id": request_id,
-        **problem.extra,
-    }
-    return Response(orjson.dumps(body), problem.status, dict(problem.headers), "application/problem+json")
 
 
 def answer_error(error: Exception, scope: Scope) -> Response:

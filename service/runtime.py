@@ -138,6 +138,12 @@ class Runtime:
         self.scheduler.forget(key)
         self.estimates.forget(key)
 
+    async def loaded(self) -> None:
+        """Wait for the models. Raises Problem 503 where loading failed."""
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+        self.check_alive()
+
     def check_alive(self) -> None:
         """Raises Problem 503 where loading failed: only a restart can help."""
         if self.fault is not None:
