@@ -13,6 +13,10 @@ from service.engine.base import Load
 from service.health import health_router
 from service.management import management_router
 from service.metrics import metrics_router
+from service.open_inference.inference import inference_router
+from service.open_inference.metadata import metadata_router
+from service.open_inference.repository import repository_router
+from service.openai_embeddings import openai_router
 from service.openapi import ProblemDetails
 from service.pipeline import load_pipelines
 from service.playground import playground_router
@@ -56,8 +60,12 @@ def create_app(
     errors.install(app)
     app.include_router(task_router(runtime))
     app.include_router(timeseries_router(runtime))
+    app.include_router(openai_router(runtime))
     app.include_router(catalogue_router(runtime))
     app.include_router(management_router(runtime))
+    app.include_router(inference_router(runtime))
+    app.include_router(repository_router(runtime))
+    app.include_router(metadata_router(runtime))
     app.include_router(health_router(runtime))
     app.include_router(playground_router())
     app.include_router(metrics_router(runtime.metrics))

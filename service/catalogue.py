@@ -51,12 +51,12 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/models/{name:path}", responses=problems)
     def model(name: str) -> ModelDetails:
-        return ModelDetails(**_details(_find(runtime, name)))
+        return ModelDetails(**_details(find_model(runtime, name)))
 
     @router.get("/labels/{name:path}", responses=problems)
     def labels(name: str) -> list[str]:
         """Class names in the order of class_id."""
-        return list(getattr(_find(runtime, name).head, "labels", ()))
+        return list(getattr(find_model(runtime, name).head, "labels", ()))
 
     @router.get("/limits")
     def limits() -> Limits:
@@ -65,10 +65,11 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
     return router
 
 
-def _find(runtime: Runtime, name: str) -> ModelInfo:
+def find_model(runtime: Runtime, name: str) -> ModelInfo:
+    """Raises Problem 404 naming those there are, and 503 while models load."""
     runtime.check_ready()
     if name not in runtime.models:
-        known = ", ".join(runtime.models)
+        known = ", ".join(runtime.models) or "none"
         raise Problem(404, "model_not_found", f"no model is called {name!r}; there is: {known}")
     return runtime.models[name]
 

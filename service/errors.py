@@ -15,6 +15,7 @@ from models.heads.base import InvalidOption
 from preprocessors.base import PayloadError, TooLarge, UndecodableInput, UnsupportedFormat
 from service.admission import Overloaded
 from service.decoding import DecodersUnavailable
+from service.dialects import DIALECTS
 from service.engine.base import OutOfMemory, WorkerLost
 from service.lane import DeadlineExceeded
 from service.problem import Problem as Problem
@@ -99,7 +100,8 @@ def answer_error(error: Exception, scope: Scope) -> Response:
     if problem.status == 500:
         log.error("request %s failed", request_id, exc_info=error)
     scope["problem"] = problem.code
-    return problem_response(problem, request_id)
+    write = next((write for prefix, write in DIALECTS.items() if scope["path"].startswith(prefix)), problem_response)
+    return write(problem, request_id)
 
 
 def install(app: FastAPI) -> None:

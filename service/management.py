@@ -11,20 +11,21 @@ from service.errors import Problem
 from service.openapi import problem_responses
 from service.runtime import Runtime
 
-PROBLEMS = problem_responses(400, 401, 403, 404, 422, 429, 503, 504)
+STATUSES = (400, 401, 403, 404, 422, 429, 503, 504)
 
 
 def management_router(runtime: Runtime) -> APIRouter:
     router = APIRouter(tags=["models"])
+    problems = problem_responses(*STATUSES)
     checkpoint_query = Query(None, description="A file in the folders of the server, or a published name")
 
-    @router.post("/models/{name:path}/load", responses=PROBLEMS)
+    @router.post("/models/{name:path}/load", responses=problems)
     async def load(request: Request, name: str, checkpoint: str | None = checkpoint_query) -> ModelSummary:
         """Load a model, or reload it from its file; the version before answers until this one is warm."""
         check_administrator(request, runtime)
         return ModelSummary(**summary(await load_model(runtime, name, checkpoint)))
 
-    @router.post("/models/{name:path}/unload", responses=PROBLEMS)
+    @router.post("/models/{name:path}/unload", responses=problems)
     async def unload(request: Request, name: str) -> dict[str, str]:
         """Answered once the model has answered all that it had to, and its memory is free."""
         check_administrator(request, runtime)

@@ -40,11 +40,16 @@ PROBLEMS = {
 USUAL = tuple(status for status in PROBLEMS if status != 403)
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+# Shapes of an error in the document, by media type: ours, and those of other protocols
+Shape = dict[str, dict[str, Any]]
+PROBLEM: Shape = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+PROTOCOL_ERROR: Shape = {JSON: {"schema": {"type": "object", "properties": {"error": {"type": "string"}}}}}
+OPENAI_ERROR: Shape = {JSON: {"schema": {"type": "object", "properties": {"error": {"type": "object"}}}}}
+
+
+def problem_responses(*statuses: int, shape: Shape = PROBLEM) -> dict[int | str, dict[str, Any]]:
     """Documentation of these statuses, or of all that a task may answer."""
-    schema = {"$ref": "#/components/schemas/ProblemDetails"}
-    content = {PROBLEM_TYPE: {"schema": schema}}
-    return {status: {"description": PROBLEMS[status], "content": content} for status in statuses or USUAL}
+    return {status: {"description": PROBLEMS[status], "content": shape} for status in statuses or USUAL}
 
 
 def request_body(media_types: tuple[str, ...], form_options: dict[str, Any]) -> dict[str, Any]:

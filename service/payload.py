@@ -37,10 +37,15 @@ async def read_payload(request: Request, max_items: int, media_types: Container[
     payload = await reader(request)
     if not payload.files:
         raise malformed("no file in the request: send one as multipart part 'file', as the body, or base64 in 'inputs'")
-    if len(payload.files) > max_items:
-        detail = f"{len(payload.files)} files in one request, the limit is {max_items}: send several requests"
-        raise Problem(413, "too_many_items", detail, {"limit": max_items, "actual": len(payload.files)})
+    check_count(len(payload.files), max_items)
     return payload
+
+
+def check_count(files: int, max_items: int) -> None:
+    """Raises Problem 413."""
+    if files > max_items:
+        detail = f"{files} files in one request, the limit is {max_items}: send several requests"
+        raise Problem(413, "too_many_items", detail, {"limit": max_items, "actual": files})
 
 
 async def _read_raw(request: Request) -> Payload:
@@ -68,11 +73,12 @@ async def _read_json(request: Request) -> Payload:
     if not isinstance(options, dict):
         raise malformed(f'"parameters" is a {type(options).__name__}, expected an object of options')
     inputs = body["inputs"] if isinstance(body["inputs"], list) else [body["inputs"]]
-    files = [_decode_base64(value, i) for i, value in enumerate(inputs)]
+    files = [decode_base64(value, i) for i, value in enumerate(inputs)]
     return Payload(files, options, is_list=isinstance(body["inputs"], list))
 
 
-def _decode_base64(value: Any, index: int) -> bytes:
+def decode_base64(value: Any, index: int) -> bytes:
+    """base64 or a data: URI. Raises Problem 400 that names the place of the input."""
     if not isinstance(value, str):
         raise malformed(f"input {index} is a {type(value).__name__}, expected a base64 string or a data: URI")
     if value.startswith(("http://", "https://")):

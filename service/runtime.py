@@ -19,6 +19,7 @@ from service.errors import Problem, draining, not_ready
 from service.estimates import Estimates
 from service.lane import Prediction
 from service.metrics import Metrics
+from service.model_statistics import Statistics
 from service.pipeline import load_pipelines, warm_up_sizes
 from service.priority import Priority
 from service.repository import Repository
@@ -74,6 +75,7 @@ class Runtime:
         self.fault: str | None = None
         self.traffic = Traffic()
         self.metrics = Metrics()
+        self.statistics = Statistics()
         self.engine: Engine = ENGINES[settings.engine](settings, engine_options(settings), load)
         self.scheduler = Scheduler(self.engine, settings.max_batch_size, settings.max_batch_elements, self._note_batch)
         self.repository = Repository(self.engine, self._learn_costs, self._forget)
@@ -133,10 +135,12 @@ class Runtime:
         name = self.repository.name(key)
         if name is not None:
             self.metrics.batch(name, size, seconds)
+            self.statistics.batch(key, size, seconds)
 
     def _forget(self, key: str) -> None:
         self.scheduler.forget(key)
         self.estimates.forget(key)
+        self.statistics.forget(key)
 
     async def loaded(self) -> None:
         """Wait for the models. Raises Problem 503 where loading failed."""
@@ -182,11 +186,22 @@ class Runtime:
 
         Raises PayloadError, Overloaded, DeadlineExceeded, WorkerLost and OutOfMemory.
         """
+        came = time.perf_counter()
+        try:
+            perceived = await self._perceive(model, payload, options, came)
+        except Exception:
+            self.statistics.failed(model.key, time.perf_counter() - came)
+            raise
+        decode_s, queue_s = 1e-3 * perceived.decode_ms, 1e-3 * perceived.queue_ms
+        self.metrics.perceived(model.name, decode_s, queue_s)
+        self.statistics.answered(model.key, time.perf_counter() - came, decode_s, queue_s)
+        return perceived
+
+    async def _perceive(self, model: ModelInfo, payload: bytes, options: Any, came: float) -> Perceived:
         call = current_call()
         call.model = model.name
         place = call.take_place() or self.admission.admit(self.estimates.sample(model.key), call.priority)
         with place:
-            came = time.perf_counter()
             async with self.decode_slots.hold(call.priority):
                 started = time.perf_counter()
                 sample = await self.decoding.decode(model.preprocessor, payload, options)
@@ -194,9 +209,7 @@ class Runtime:
             self.estimates.learn(call.path, model.key, decode_s)
             place.become(self._load_of(model.key, sample))
             predictions = await self.scheduler.submit(model.key, sample.views, call.priority, call.deadline)
-        perceived = Perceived(sample, predictions, 1e3 * decode_s, 1e3 * (started - came))
-        self.metrics.perceived(model.name, decode_s, 1e-3 * perceived.queue_ms)
-        return perceived
+        return Perceived(sample, predictions, 1e3 * decode_s, 1e3 * (started - came))
 
     def _load_of(self, key: str, sample: Sample) -> Load:
         """What is left to do for a sample, and to keep."""

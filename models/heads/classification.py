@@ -101,11 +101,15 @@ class ClassificationHead(Head):
             )
 
     def interpret(self, rows: Sequence[Row], options: ClassificationOptions, context: Any = None) -> Classification:
-        logits = torch.stack([row["logits"].float() for row in rows])
-        scores = SCORES[options.function_to_apply or self.function_to_apply](logits)
+        scores = self.scores(rows, options)
         best = options.top_k or len(self.labels)
         views = [self._ranked(view, best) for view in scores] if len(rows) > 1 else None
         return Classification(self._ranked(scores.mean(dim=0), best), views)
+
+    def scores(self, rows: Sequence[Row], options: ClassificationOptions) -> Tensor:
+        """(views, classes)."""
+        logits = torch.stack([row["logits"].float() for row in rows])
+        return SCORES[options.function_to_apply or self.function_to_apply](logits)
 
     def _ranked(self, scores: Tensor, best: int) -> list[LabelScore]:
         values, classes = scores.topk(best)

@@ -1,15 +1,10 @@
 """The OpenAPI document, taken at its word: random requests made from it never find a fault of the server's own."""
 
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 from urllib.request import urlopen
 
-import pytest
 import schemathesis
-import uvicorn
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -18,29 +13,9 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
-from service.app import create_app
-from service.settings import Settings
 from service.tasks import TASKS
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
-
-
-@pytest.fixture(scope="module")
-def address(settings: Settings) -> Iterator[str]:
-    """Of a real server, ready, on a free port."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        deadline = time.monotonic() + 60
-        runtime = server.config.app.state.runtime  # type: ignore[union-attr]
-        while not (server.started and runtime.ready):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def test_requests_made_from_the_document_are_answered_as_documented(address: str) -> None:

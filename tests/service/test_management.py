@@ -45,7 +45,7 @@ def names(client: TestClient) -> list[str]:
 
 
 def test_a_further_model_is_loaded_answers_and_is_unloaded(server: TestClient, folder: Path) -> None:
-    save_tiny("classify/audio", folder / "sounds.safetensors", "sounds")
+    sounds = save_tiny("classify/audio", folder / "sounds.safetensors", "sounds")
     wav = TINY["classify/audio"].payload(0)
     assert server.post("/classify/audio", content=wav).status_code == 404
     loaded = post(server, "/models/sounds/load")
@@ -55,6 +55,7 @@ def test_a_further_model_is_loaded_answers_and_is_unloaded(server: TestClient, f
     assert post(server, "/models/sounds/unload") == {"name": "sounds"}
     assert names(server) == ["tiny"]
     assert server.post("/classify/audio", content=wav).json()["code"] == "model_not_found"
+    sounds.unlink()
 
 
 def test_a_reloaded_model_answers_by_its_new_weights(server: TestClient, folder: Path) -> None:
@@ -116,6 +117,32 @@ def test_without_admin_keys_nobody_may(client: TestClient) -> None:
     response = client.post("/models/tiny/unload", headers=ADMIN)
     assert (response.status_code, response.json()["code"]) == (403, "forbidden")
     assert "start it with --admin-keys" in response.json()["detail"]
+
+
+def test_the_protocols_repository_is_the_same(server: TestClient, folder: Path) -> None:
+    for name in ("sounds", "fresh"):
+        save_tiny("classify/audio", folder / f"{name}.safetensors", name)
+    (folder / "broken.safetensors").write_bytes(b"no weights")
+
+    def states(headers: dict[str, str] = ADMIN) -> dict[str, tuple[str, str]]:
+        index = server.post("/v2/repository/index", headers=headers).json()
+        return {entry["name"]: (entry["state"], entry["reason"]) for entry in index}
+
+    ready, absent = ("READY", ""), ("UNAVAILABLE", "it is not loaded")
+    assert states() == {"tiny": ready, "broken": absent, "fresh": absent, "sounds": absent}
+    assert server.post("/v2/repository/models/sounds/load", headers=ADMIN, json={"parameters": {}}).status_code == 200
+    refused = server.post("/v2/repository/models/broken/load", headers=ADMIN)
+    assert (refused.status_code, refused.json().keys()) == (404, {"error"})
+    named = server.post("/models/broken/load", headers=ADMIN, params={"checkpoint": "broken"})
+    assert named.status_code == 422
+    told = states()
+    assert (told["sounds"], told["broken"][0]) == (ready, "UNAVAILABLE")
+    assert "is not a checkpoint of this project" in told["broken"][1]
+    assert states({})["broken"] == absent
+    assert server.post("/v2/repository/models/sounds/unload", headers=ADMIN).status_code == 200
+    assert states()["sounds"] == absent
+    for name in ("sounds", "fresh", "broken"):
+        (folder / f"{name}.safetensors").unlink()
 
 
 def test_replacing_models_under_load_fails_nobody(server: TestClient, folder: Path) -> None:
