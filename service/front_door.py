@@ -19,8 +19,14 @@ def install(app: FastAPI, runtime: Runtime) -> None:
     """What is cheap and refuses much stands outside; each raises what it refuses with, and Faults answers it."""
     settings = runtime.settings
     rate = Rate.parse(settings.rate_limit) if settings.rate_limit else None
+    tracing: list[tuple[Any, dict[str, Any]]] = []
+    if runtime.spans is not None:
+        from service.spans import Traced  # it brings the SDK of OpenTelemetry, which is an extra
+
+        tracing.append((Traced, {"spans": runtime.spans}))
     layers: list[tuple[Any, dict[str, Any]]] = [
         (RequestIds, {}),
+        *tracing,
         (Telemetry, {"metrics": runtime.metrics}),
         (Faults, {}),
         (

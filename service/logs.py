@@ -61,7 +61,7 @@ def log_access(scope: Scope, status: int, seconds: float) -> None:
         "ms": round(1e3 * seconds, 3),
         "model": call.model if call else None,
         "code": scope.get("problem"),
-        "trace_id": _trace_id(scope),
+        "trace_id": scope.get("trace_id") or _trace_id(scope),
     }
     told = {name: value for name, value in fields.items() if value is not None}
     ACCESS.log(level, "%s", " ".join(map(_printable, told.values())), extra={"fields": told})

@@ -28,6 +28,7 @@ from service.settings import Settings
 from service.slots import Slots
 from service.sources import Sources
 from service.tasks import TASKS
+from service.tracing import spans_of
 from service.traffic import Traffic
 
 Announce = Callable[[list[ModelInfo]], None]
@@ -76,6 +77,7 @@ class Runtime:
         self.traffic = Traffic()
         self.metrics = Metrics()
         self.statistics = Statistics()
+        self.spans = spans_of()
         self.engine: Engine = ENGINES[settings.engine](settings, engine_options(settings), load)
         self.scheduler = Scheduler(self.engine, settings.max_batch_size, settings.max_batch_elements, self._note_batch)
         self.repository = Repository(self.engine, self._learn_costs, self._forget)
@@ -110,6 +112,8 @@ class Runtime:
         await self.scheduler.close()
         await self.engine.close()
         await asyncio.to_thread(self.decoding.close)
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.close)
 
     async def _load(self) -> None:
         try:
@@ -195,6 +199,8 @@ class Runtime:
         decode_s, queue_s = 1e-3 * perceived.decode_ms, 1e-3 * perceived.queue_ms
         self.metrics.perceived(model.name, decode_s, queue_s)
         self.statistics.answered(model.key, time.perf_counter() - came, decode_s, queue_s)
+        if self.spans is not None:
+            self.spans.perceived(model.name, perceived)
         return perceived
 
     async def _perceive(self, model: ModelInfo, payload: bytes, options: Any, came: float) -> Perceived:
