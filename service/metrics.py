@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from service.admission import Admission
 from service.engine.base import Engine, ModelInfo
 from service.priority import Priority
+from service.traffic import Traffic
 
 PREFIX = "unireplknet"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -53,8 +54,11 @@ class Metrics:
         self._forward.labels(model).observe(seconds)
         self._sizes.labels(model).observe(size)
 
-    def watch(self, admission: Admission, engine: Engine, models: Callable[[], Iterable[ModelInfo]]) -> None:
+    def watch(
+        self, admission: Admission, traffic: Traffic, engine: Engine, models: Callable[[], Iterable[ModelInfo]]
+    ) -> None:
         """Read what waits, what the engine takes and what is served whenever somebody asks."""
+        self._gauge("open_requests", "Requests that are not answered yet", lambda: traffic.open_calls)
         self._gauge("waiting_items", "Samples admitted and not answered", lambda: admission.load.items)
         self._gauge("waiting_bytes", "Bytes admitted and not answered", lambda: admission.load.bytes)
         wait = "How long one more request would wait; the signal to scale by"

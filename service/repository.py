@@ -111,7 +111,7 @@ class Repository:
             change.close()  # where it never began
 
     async def _load(self, name: str, source: str) -> ModelInfo:
-        began, key = time.perf_counter(), f"{name}#{next(self._numbers)}"
+        began, key = time.perf_counter(), self._new_key(name)
         try:
             model = await self._loaded(name, key, source)
         except Problem as problem:
@@ -124,6 +124,10 @@ class Repository:
             self._start(self._retire(old))
         log.info("%s %s is loaded after %.1f s", name, model.version, time.perf_counter() - began)
         return model
+
+    def _new_key(self, name: str) -> str:
+        keys = (f"{name}#{number}" for number in self._numbers)
+        return next(key for key in keys if key not in self._engine.loaded.models)
 
     async def _loaded(self, name: str, key: str, source: str) -> ModelInfo:
         with refusals(source):

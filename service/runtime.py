@@ -85,7 +85,7 @@ class Runtime:
         self.estimates = Estimates(self.scheduler.costs, settings.max_batch_size)
         bounds = Bounds(settings.max_queue, settings.max_queue_bytes, settings.max_queue_wait_s)
         self.admission = Admission(bounds, settings.decode_workers)
-        self.metrics.watch(self.admission, self.engine, lambda: self.models.values())
+        self.metrics.watch(self.admission, self.traffic, self.engine, lambda: self.models.values())
         self.decode_slots = Slots(settings.decode_workers)
         self.decoding = DecodePool(
             settings.decode_workers,

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from starlette.types import Receive, Scope
 
 from service.access import Access
 from service.keys import Keys, read_keys
@@ -33,13 +34,30 @@ def test_everything_but_the_probes_needs_a_known_key(given: str | None, path: st
     assert "Authorization: Bearer" in reply.problem["detail"]
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"])
 def test_probes_need_no_key(path: str) -> None:
     assert ask(None, path).status == 200
 
 
 def test_without_keys_everybody_is_let_in() -> None:
     assert ask(None, keys=()).status == 200
+
+
+def test_administrators_are_let_in_as_often_as_they_like_and_known() -> None:
+    seen: list[bool] = []
+
+    async def endpoint(scope: Scope, receive: Receive) -> None:
+        seen.append(scope["administrator"])
+
+    async def scenario(keys: tuple[str, ...], *given: str) -> list[int]:
+        app = outside(Access(answering(endpoint), Keys(keys), Rate(1, 3600.0), Keys(("root",))))
+        return [(await Client(authorization=f"Bearer {key}").ask(app)).status for key in given]
+
+    assert asyncio.run(scenario(("alpha",), "root", "root", "alpha", "alpha", "beta")) == [200, 200, 200, 429, 401]
+    assert seen == [True, True, False]
+    seen.clear()
+    assert asyncio.run(scenario((), "root", "beta")) == [200, 200]
+    assert seen == [True, False]
 
 
 def test_a_refusal_does_not_say_what_was_sent_nor_what_was_expected() -> None:

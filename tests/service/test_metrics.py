@@ -6,11 +6,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope
 
 from service.admission import Admission, Bounds, Load
+from service.call import Call
 from service.errors import Faults, Problem
 from service.metrics import Metrics
 from service.middleware import RequestIds
 from service.priority import Priority
 from service.telemetry import Telemetry
+from service.traffic import Traffic
 from tests.service.asgi import Client, answering
 from tests.service.conftest import encoded, picture
 from tests.service.fake_engine import FakeEngine
@@ -55,13 +57,16 @@ def test_batches_and_phases_are_histograms_by_model() -> None:
 
 def test_what_waits_is_read_when_it_is_asked_for() -> None:
     metrics, admission, engine = Metrics(), Admission(Bounds(8)), FakeEngine()
-    metrics.watch(admission, engine, lambda: ())
+    traffic = Traffic()
+    metrics.watch(admission, traffic, engine, lambda: ())
+    traffic.enter(Call())
     assert told(metrics)["unireplknet_waiting_items", ()] == 0
     admission.admit(Load(2, 100, device_s=1.5))
     admission.admit(Load(1, 10, device_s=1.0), Priority.BULK)
     engine.restarts = 3
     engine.memory = {"resident": 5e8, "device_allocated": 2e9}
     found = told(metrics)
+    assert found["unireplknet_open_requests", ()] == 1
     assert found["unireplknet_waiting_items", ()] == 3
     assert found["unireplknet_waiting_bytes", ()] == 110
     assert found["unireplknet_predicted_wait_seconds", ()] == 2.5

@@ -1,12 +1,15 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint, CheckpointError
+from models import checkpoint, source
+from models.checkpoint import Checkpoint, CheckpointError, read_description
+from models.hub import HubError
 from preprocessors.base import Array
 from service.pipeline import find_checkpoints, load_pipeline, load_pipelines
 from service.settings import Settings
@@ -59,6 +62,33 @@ def test_two_models_of_one_name_are_refused(tiny_checkpoint: Path, tmp_path: Pat
     shutil.copy(tiny_checkpoint, copy)
     with pytest.raises(CheckpointError, match="'tiny' is loaded already"):
         load_pipelines(Settings(checkpoints=(tiny_checkpoint, copy), device="cpu"))
+
+
+def test_a_published_name_is_downloaded_and_read(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = Checkpoint.load(tiny_checkpoint)
+    monkeypatch.setattr(source, "open_source", lambda name: SimpleNamespace(checkpoint=lambda as_name: published))
+    pipeline = load_pipeline("hub:unireplknet_a_in1k", CPU)
+    assert (pipeline.version, pipeline.source) == (published.version, "hub:unireplknet_a_in1k")
+
+
+def test_a_published_name_that_cannot_be_had_is_an_error_of_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise HubError("there is no way to the hub")
+
+    monkeypatch.setattr(source, "open_source", fail)
+    with pytest.raises(CheckpointError, match="there is no way to the hub"):
+        load_pipeline("hub:unireplknet_a_in1k", CPU)
+
+
+@pytest.mark.parametrize("missing", ["structure", "card", "task"])
+def test_a_checkpoint_that_leaves_something_out_is_refused(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    whole = read_description(tiny_checkpoint)
+    rest = {key: value for key, value in whole.items() if key != missing}
+    monkeypatch.setattr(checkpoint, "read_description", lambda path: rest)
+    with pytest.raises(CheckpointError, match="does not describe a model as this version does: convert it again"):
+        load_pipeline(tiny_checkpoint, CPU)
 
 
 def test_a_folder_without_checkpoints_says_how_to_get_one(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from models.checkpoint import CheckpointError
 from service.engine import local
 from service.engine.base import Engine, WorkerLost
+from service.engine.link import EngineLink
 from service.engine.local import LocalEngine
 from service.engine.nursery import Nursery
 from service.engine.process import ProcessEngine
@@ -97,6 +98,30 @@ def test_two_versions_of_one_name_answer_side_by_side(serving: Serving, tmp_path
             assert torch.equal(await answer(engine, "tiny#1"), expected(newer))
 
     run(scenario())
+
+
+def test_a_model_has_computed_its_smallest_and_largest_batch_before_it_is_loaded(
+    serving: Serving, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    in_thread, in_process = Pipeline.warm_up_at, EngineLink.warm_up
+
+    def note_in_thread(self: Pipeline, size: int) -> None:
+        sizes.append(size)
+        in_thread(self, size)
+
+    def note_in_process(self: EngineLink, key: str, size: int) -> asyncio.Future[None]:
+        sizes.append(size)
+        return in_process(self, key, size)
+
+    async def scenario() -> None:
+        async with serving() as engine:
+            monkeypatch.setattr(Pipeline, "warm_up_at", note_in_thread)
+            monkeypatch.setattr(EngineLink, "warm_up", note_in_process)
+            await engine.load("other#1", str(other))
+
+    run(scenario())
+    assert sizes == [1, CPU.max_batch_size]
 
 
 BROKEN = [(b"no weights", "is not a checkpoint"), (None, "does not exist")]
