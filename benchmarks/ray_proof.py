@@ -34,9 +34,10 @@ import ray
 from ray import serve
 from ray.cluster_utils import Cluster
 
-from benchmarks.open_loop import Generator, Load, post
 from benchmarks.ray_answers import differences, plain_server
 from benchmarks.recording import RESULTS, machine
+from service.bench.open_loop import Generator, Load
+from service.bench.shot import Address, Shot
 from service.ray import deployment
 from service.settings import Settings
 
@@ -130,7 +131,7 @@ def loaded(rate: float, seconds: float, meanwhile: Callable[[], Any]) -> tuple[L
 
 
 def generator() -> Generator:
-    return Generator(PORT, post("/classify/image", IMAGE))
+    return Generator(Address("127.0.0.1", PORT), [Shot("/classify/image", IMAGE)])
 
 
 def figures(load: Load) -> dict[str, Any]:

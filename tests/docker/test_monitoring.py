@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import yaml
 
 from service.admission import Admission, Bounds
 from service.metrics import Metrics
+from service.traffic import Traffic
 from tests.docker.conftest import DOCKER, read_compose
+from tests.service.fake_engine import FakeEngine
 
 MONITORING = DOCKER / "monitoring"
 DASHBOARD: dict[str, Any] = json.loads((MONITORING / "grafana" / "dashboards" / "perception.json").read_text())
@@ -20,12 +23,13 @@ RULES = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["r
 
 def told() -> dict[str, set[str]]:
     """Every series of a server that has been busy, with the names of its labels."""
-    metrics = Metrics()
-    metrics.watch(Admission(Bounds(8)), lambda: 0)
+    metrics, engine = Metrics(), FakeEngine()
+    engine.memory = {"resident": 1.0}
+    model: Any = SimpleNamespace(name="m", version="v", path="classify/image")
+    metrics.watch(Admission(Bounds(8)), Traffic(), engine, lambda: [model])
     metrics.answered("classify/image", 429, 0.1, "overloaded")
     metrics.perceived("m", 0.1, 0.1)
     metrics.batch("m", 1, 0.1)
-    metrics.serves("m", "v", "classify/image")
     return {sample.name: set(sample.labels) for family in metrics.registry.collect() for sample in family.samples}
 
 
