@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from service.admission import Admission, Bounds
+from service.metrics import Metrics
+
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
 STACKS = (
     ("compose.yaml",),
@@ -33,6 +36,17 @@ def read_compose(name: str) -> dict[str, Any]:
 
 def read_manifest(path: str) -> dict[str, Any]:
     return dict(yaml.safe_load((DOCKER / "kubernetes" / path).read_text()))
+
+
+def told_series() -> dict[str, set[str]]:
+    """Every series of a server that has been busy, with the names of its labels."""
+    metrics = Metrics()
+    metrics.watch(Admission(Bounds(8)), lambda: 0)
+    metrics.answered("classify/image", 429, 0.1, "overloaded")
+    metrics.perceived("m", 0.1, 0.1)
+    metrics.batch("m", 1, 0.1)
+    metrics.serves("m", "v", "classify/image")
+    return {sample.name: set(sample.labels) for family in metrics.registry.collect() for sample in family.samples}
 
 
 @pytest.fixture(scope="session")

@@ -4,33 +4,16 @@ import json
 import re
 import shutil
 import subprocess
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from service.admission import Admission, Bounds
-from service.metrics import Metrics
-from service.traffic import Traffic
-from tests.docker.conftest import DOCKER, read_compose
-from tests.service.fake_engine import FakeEngine
+from tests.docker.conftest import DOCKER, read_compose, told_series
 
 MONITORING = DOCKER / "monitoring"
 DASHBOARD: dict[str, Any] = json.loads((MONITORING / "grafana" / "dashboards" / "perception.json").read_text())
 RULES = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
-
-
-def told() -> dict[str, set[str]]:
-    """Every series of a server that has been busy, with the names of its labels."""
-    metrics, engine = Metrics(), FakeEngine()
-    engine.memory = {"resident": 1.0}
-    model: Any = SimpleNamespace(name="m", version="v", path="classify/image")
-    metrics.watch(Admission(Bounds(8)), Traffic(), engine, lambda: [model])
-    metrics.answered("classify/image", 429, 0.1, "overloaded")
-    metrics.perceived("m", 0.1, 0.1)
-    metrics.batch("m", 1, 0.1)
-    return {sample.name: set(sample.labels) for family in metrics.registry.collect() for sample in family.samples}
 
 
 def expressions() -> list[str]:
@@ -41,7 +24,7 @@ def expressions() -> list[str]:
 
 @pytest.mark.parametrize("expression", expressions())
 def test_expressions_name_series_and_labels_that_there_are(expression: str) -> None:
-    series = told()
+    series = told_series()
     names = set(re.findall(r"\b(?:unireplknet|process)_\w+", expression))
     assert names <= set(series) or names == set()
     known = set().union(*(series[name] for name in names)) | {"instance", "job"}
@@ -54,7 +37,9 @@ def test_expressions_name_series_and_labels_that_there_are(expression: str) -> N
 def test_the_dashboard_shows_everything_that_the_server_counts() -> None:
     shown = " ".join(expressions())
     own = {
-        name for name in told() if name.startswith("unireplknet_") and not name.endswith(("_created", "_count", "_sum"))
+        name
+        for name in told_series()
+        if name.startswith("unireplknet_") and not name.endswith(("_created", "_count", "_sum"))
     }
     assert [name for name in own if name.removesuffix("_bucket") not in shown] == []
 
