@@ -1,6 +1,7 @@
 """The deployment files, read as their programs read them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import yaml
 
 from service.admission import Admission, Bounds
 from service.metrics import Metrics
+from service.traffic import Traffic
+from tests.service.fake_engine import FakeEngine
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
 STACKS = (
@@ -40,12 +43,13 @@ def read_manifest(path: str) -> dict[str, Any]:
 
 def told_series() -> dict[str, set[str]]:
     """Every series of a server that has been busy, with the names of its labels."""
-    metrics = Metrics()
-    metrics.watch(Admission(Bounds(8)), lambda: 0)
+    metrics, engine = Metrics(), FakeEngine()
+    engine.memory = {"resident": 1.0}
+    model: Any = SimpleNamespace(name="m", version="v", path="classify/image")
+    metrics.watch(Admission(Bounds(8)), Traffic(), engine, lambda: [model])
     metrics.answered("classify/image", 429, 0.1, "overloaded")
     metrics.perceived("m", 0.1, 0.1)
     metrics.batch("m", 1, 0.1)
-    metrics.serves("m", "v", "classify/image")
     return {sample.name: set(sample.labels) for family in metrics.registry.collect() for sample in family.samples}
 
 

@@ -15,7 +15,9 @@ CLOSING_S = 10  # what a server may take to close once all is answered
 
 
 def variables(service: dict[str, Any]) -> dict[str, str]:
-    return {name.removeprefix(PREFIX).lower(): value for name, value in service.get("environment", {}).items()}
+    """The server's own, by the names of its settings."""
+    given = service.get("environment", {}).items()
+    return {name.removeprefix(PREFIX).lower(): value for name, value in given if name.startswith(PREFIX)}
 
 
 def seconds(text: str) -> float:
