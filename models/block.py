@@ -41,8 +41,16 @@ class FusedBlock(nn.Module):
         if fuses(x, self.pwconv1.weight):
             return fused_block(x, self._weights())
         y = self.se(self.dwconv(x)).permute(0, 2, 3, 1)  # (N, C, H, W) -> (N, H, W, C)
-        y = self.pwconv2(self.grn(F.gelu(self.pwconv1(y))))
+        y = self.pwconv2(self._expanded(y))
         return x + y.permute(0, 3, 1, 2)
+
+    def _expanded(self, y: Tensor) -> Tensor:
+        """Inference writes over what nobody else holds: the widest map is written three times, not allocated so."""
+        hidden = self.pwconv1(y)
+        if torch.is_grad_enabled():
+            return self.grn(F.gelu(hidden))
+        torch.ops.aten.gelu_(hidden)
+        return hidden.mul_(self.grn.scale(hidden))
 
     def _weights(self) -> BlockWeights:
         assert self.dwconv.bias is not None, "the deploy form has one"

@@ -1,29 +1,17 @@
 """A model on its device: batches in, rows out."""
 
 from collections.abc import Callable
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
 from models.heads.base import Row
 from models.perception import PerceptionModel
+from models.precision import Precision
+from models.runtimes.base import Target
+from models.runtimes.registry import compiled
 
 Transform = Callable[[Tensor], Tensor]
-
-
-class Precision(StrEnum):
-    """What the network computes in. Rows are float32 whatever it is."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    BFLOAT16 = "bfloat16"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        dtype = getattr(torch, self.value)
-        assert isinstance(dtype, torch.dtype)
-        return dtype
 
 
 def resolve_device(name: str) -> torch.device:
@@ -39,8 +27,9 @@ def resolve_device(name: str) -> torch.device:
 class Predictor:
     """model: in deploy form, in float32. transform: a collated batch -> the model's input, both on the device.
 
-    channels_last: memory format of feature maps; None chooses by device, true on CUDA. NaN or infinite outputs raise
-    FloatingPointError: a wrong answer must not look like one.
+    channels_last: memory format of feature maps; None leaves it to the runtime. runtime: see models.runtimes.registry,
+    which raises ValueError for one that cannot be. NaN or infinite outputs raise FloatingPointError: a wrong answer
+    must not look like one.
     """
 
     def __init__(
@@ -50,13 +39,21 @@ class Predictor:
         device: torch.device,
         precision: Precision = Precision.FLOAT32,
         channels_last: bool | None = None,
+        runtime: str = "torch",
     ) -> None:
-        last = device.type == "cuda" if channels_last is None else channels_last
-        self.memory_format = torch.channels_last if last else torch.contiguous_format
-        self.model = model.eval().to(device=device, dtype=precision.dtype).to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.compiled = compiled(model, Target(device, precision, channels_last), runtime)
+        self.model = self.compiled.model
         self.transform = transform
         self.device = device
-        self.precision = precision
+
+    @property
+    def runtime(self) -> str:
+        return self.compiled.runtime
+
+    @property
+    def precision(self) -> Precision:
+        return self.compiled.precision
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor) -> list[Row]:
@@ -66,9 +63,7 @@ class Predictor:
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """What `transform` gives -> the model's outputs in float32, on the device."""
-        if x.ndim == 4:  # a map; what else there is, such as coordinates, must not be rounded before it is embedded
-            x = x.to(dtype=self.precision.dtype).contiguous(memory_format=self.memory_format)
-        return {name: value.float() for name, value in self.model(x).items()}
+        return {name: value.float() for name, value in self.compiled(x).items()}
 
     def rows(self, outputs: dict[str, Tensor]) -> list[Row]:
         """Outputs on the CPU, each with the batch as its first axis -> a row for every sample."""

@@ -20,6 +20,7 @@ class ModelSummary(BaseModel):
     endpoints: list[str]
     device: str
     precision: str
+    runtime: str
 
 
 class ModelDetails(ModelSummary):
@@ -84,6 +85,7 @@ def summary(model: ModelInfo) -> dict[str, Any]:
         "endpoints": [f"/{model.path}", *embed],
         "device": model.device,
         "precision": model.precision,
+        "runtime": model.runtime,
     }
 
 

@@ -1,5 +1,6 @@
 """A task with a checkpoint loaded: bytes in, the task's answer out."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from service.tasks import TASKS, Task
 
 SUFFIX = ".safetensors"
 HUB = "hub:"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,14 @@ def load_pipeline(source: str | Path, settings: Settings) -> Pipeline:
     if checkpoint.structure is Structure.TRAINING:
         model = reparameterize(model)
     predictor = Predictor(
-        model, preprocessor.transform, resolve_device(settings.device), settings.precision, settings.channels_last
+        model,
+        preprocessor.transform,
+        resolve_device(settings.device),
+        settings.precision,
+        settings.channels_last,
+        settings.runtime,
     )
+    log.info("%s runs by %s in %s", checkpoint.card.name, predictor.runtime, predictor.precision)
     about = (checkpoint.task, task, checkpoint.card, checkpoint.version)
     return Pipeline(*about, preprocessor, model.head, predictor, file)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.predictor import Precision
+from models.precision import Precision
+from models.runtimes.registry import AUTO, RUNTIMES
 from service.engine.cpu_limit import cpu_limit
 from service.keys import read_keys
 
@@ -35,6 +36,11 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="cpu, cuda, cuda:1, or auto: the first CUDA device, else the CPU")
     precision: Precision = Field(Precision.FLOAT32, description="What the networks compute in")
+    runtime: str = Field(
+        AUTO,
+        pattern=f"^({'|'.join((AUTO, *RUNTIMES))})$",
+        description="What computes backbones: torch, openvino, or auto: openvino on a CPU where it is installed",
+    )
     engine: str = Field(
         "process", pattern="^(process|thread)$", description="Where models compute: a process that is replaced, or here"
     )

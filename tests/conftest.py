@@ -17,6 +17,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 SharedPath = Callable[[str], Path]
 
 os.environ.setdefault("UNIREPLKNET_ENGINE", "thread")  # tests/service/engine has the process that serves by default
+os.environ.setdefault("UNIREPLKNET_RUNTIME", "torch")  # the fastest to load; who tests others, or what comes, says so
 torch.set_num_threads(1)  # networks this small gain nothing from threads, and lose much on a busy machine
 
 

@@ -22,6 +22,7 @@ ONLY_IN = {
     "starlette": "service",
     "ray": "service/ray.py",
     "triton": "kernels",
+    "openvino": "models",
     "kornia": "training",
 }
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))

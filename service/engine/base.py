@@ -65,6 +65,7 @@ class ModelInfo:
     head: Head
     device: str
     precision: str
+    runtime: str
     parameters: int
     key: str
     source: str | None = None
@@ -188,7 +189,8 @@ def model_info(pipeline: Pipeline, key: str | None = None) -> ModelInfo:
         head=_without_weights(pipeline.head),
         device=str(predictor.device),
         precision=str(predictor.precision),
-        parameters=sum(parameter.numel() for parameter in predictor.model.parameters()),
+        runtime=predictor.runtime,
+        parameters=predictor.parameters,
         key=key or pipeline.name,
         source=pipeline.source,
     )

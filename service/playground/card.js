@@ -5,7 +5,7 @@ import { element, facts } from "./element.js";
 export function modelCard(model) {
   const { name, description, metrics = {}, ...card } = model.card;
   const about = Object.entries(card).filter(([, value]) => typeof value !== "object");
-  const served = ["parameters", "device", "precision", "version"].map((key) => [key, model[key]]);
+  const served = ["parameters", "device", "runtime", "precision", "version"].map((key) => [key, model[key]]);
   return [
     element("p", {}, element("strong", {}, model.name), `. ${description ?? ""}`),
     facts([...Object.entries(metrics), ...about, ...served]),

@@ -25,7 +25,15 @@ def wait_until_ready(client: TestClient) -> None:
 
 @pytest.fixture(scope="session")
 def settings(tiny_checkpoints: tuple[Path, ...]) -> Settings:
-    return Settings(checkpoints=tiny_checkpoints, device="cpu", decode_workers=1, max_items=4, max_body_bytes=300_000)
+    """The runtime is the one that serves by default."""
+    return Settings(
+        checkpoints=tiny_checkpoints,
+        device="cpu",
+        runtime="auto",
+        decode_workers=1,
+        max_items=4,
+        max_body_bytes=300_000,
+    )
 
 
 @pytest.fixture(scope="session")

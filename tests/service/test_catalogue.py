@@ -1,5 +1,6 @@
 from fastapi.testclient import TestClient
 
+from models.runtimes.registry import RUNTIMES
 from service.tasks import TASKS
 from tests.conftest import LABELS
 
@@ -10,6 +11,7 @@ def test_models_are_listed_with_their_endpoints(client: TestClient) -> None:
     assert model["name"] == "tiny"
     assert model["endpoints"] == ["/classify/image", "/embed/image"]
     assert (model["device"], model["precision"]) == ("cpu", "float32")
+    assert model["runtime"] in RUNTIMES
 
 
 def test_a_model_shows_its_card_and_what_it_accepts(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 """The models that come with the project answer the example files as the README prints it."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import Settings
 from service.tasks import TASKS
+from tests.oracle import relative_error
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -20,7 +22,7 @@ CLASSIFIED = [request for request in REQUESTS if request[1].startswith("classify
 def pipelines() -> dict[str, Pipeline]:
     """The default model of every task."""
     found: dict[str, Pipeline] = {}
-    for pipeline in load_pipelines(Settings(device="cpu")).values():
+    for pipeline in load_pipelines(Settings(device="cpu", runtime="auto")).values():
         found.setdefault(pipeline.path, pipeline)
     return found
 
@@ -39,6 +41,18 @@ def test_the_answer_is_the_one_that_is_printed(pipelines: dict[str, Pipeline], f
     printed = re.search(rf'"label": "{best.label}", "class_id": {best.class_id}, "score": ([\d.]+)', README)
     assert printed is not None, best
     assert best.score == pytest.approx(float(printed[1]), abs=1e-4)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+def test_every_model_answers_the_same_by_every_runtime(pipelines: dict[str, Pipeline]) -> None:
+    by_torch = load_pipelines(Settings(device="cpu", runtime="torch"))
+    for file, task in REQUESTS:
+        preprocessor = pipelines[task].preprocessor
+        views = preprocessor.decode((ROOT / file).read_bytes(), preprocessor.option_type()).views
+        for row, expected in zip(pipelines[task].run(views), by_torch[pipelines[task].name].run(views), strict=True):
+            for name, value in expected.items():
+                assert relative_error(row[name], value.double().numpy()) < 1e-5, f"{task} {name}"
+    assert {pipeline.predictor.runtime for pipeline in pipelines.values()} == {"openvino"}
 
 
 def test_the_forecast_is_the_one_that_is_printed(pipelines: dict[str, Pipeline]) -> None:

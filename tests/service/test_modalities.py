@@ -9,7 +9,7 @@ import torch
 from fastapi.testclient import TestClient
 
 from models.checkpoint import Checkpoint
-from models.predictor import Precision
+from models.precision import Precision
 from service.pipeline import load_pipeline
 from service.settings import Settings
 from service.tasks import TASKS
@@ -74,7 +74,7 @@ def test_neighbours_in_a_batch_do_not_change_an_answer(checkpoints: dict[str, Pa
 @EVERY_TASK
 def test_half_precision_gives_nearly_the_same_scores(checkpoints: dict[str, Path], task: str) -> None:
     exact = load_pipeline(checkpoints[task], Settings(device="cpu"))
-    rounded = load_pipeline(checkpoints[task], Settings(device="cpu", precision=Precision.BFLOAT16))
+    rounded = load_pipeline(checkpoints[task], Settings(device="cpu", precision=Precision.BFLOAT16, runtime="torch"))
     views = [exact.preprocessor.decode(TINY[task].payload(s), exact.preprocessor.option_type()).array for s in range(8)]
     expected, found = (torch.stack([row[TINY[task].row] for row in p.run(views)]) for p in (exact, rounded))
     assert (found - expected).norm() < 0.1 * expected.norm()

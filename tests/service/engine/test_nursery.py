@@ -104,6 +104,24 @@ def test_torch_and_what_serves_with_it_start_no_thread_beside_which_it_is_unsafe
     run(scenario())
 
 
+def test_forks_keep_the_memory_of_maps_and_the_operators_own_choice_goes_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+
+    async def scenario() -> None:
+        async with a_nursery("report") as nursery:
+            _, connection = await forked(nursery)
+            await facts(connection)
+            environment = psutil.Process(nursery.pid).environ()
+            assert environment["MALLOC_MMAP_THRESHOLD_"] == str(32 << 20)  # the most that the C library takes
+            assert environment["MALLOC_TRIM_THRESHOLD_"] == "1000000"
+            connection.close()
+
+    run(scenario())
+
+
 def test_a_fork_can_be_killed_whatever_it_does() -> None:
     async def scenario() -> None:
         async with a_nursery("sleep") as nursery:

@@ -1,0 +1,19 @@
+"""Number formats of a network."""
+
+from enum import StrEnum
+
+import torch
+
+
+class Precision(StrEnum):
+    """What the network computes in. Rows are float32 whatever it is."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        dtype = getattr(torch, self.value)
+        assert isinstance(dtype, torch.dtype)
+        return dtype

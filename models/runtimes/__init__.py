@@ -1,0 +1,1 @@
+"""What computes the forward pass of a deployed model."""
