@@ -11,7 +11,6 @@ over the bound of an H100, left empty on a CPU (memory, or float32 multiplicatio
 """
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +20,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.recording import RESULTS, append_rows, machine
+from benchmarks.recording import machine
+from benchmarks.resuming import run_remaining
 from kernels import depthwise_conv2d
 from kernels.dispatch import FLOATS, forced_backend, triton_runs
 from kernels.reference import reference_depthwise_conv2d
+from kernels.timing import device_ms
 from models.config import VARIANTS
 
 RESULTS_FILE = "depthwise_conv2d.csv"
@@ -120,7 +121,7 @@ def convolution(x: Tensor, weight: Tensor, backend: str) -> Callable[[], Tensor]
 
 
 def median_ms(calls: dict[str, Callable[[], Tensor]], device: str) -> dict[str, float]:
-    clock = cuda_ms if device == "cuda" else wall_ms
+    clock = device_ms if device == "cuda" else wall_ms
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(WARM_UP + ROUNDS):
         for name, call in calls.items():
@@ -134,23 +135,10 @@ def wall_ms(call: Callable[[], Tensor]) -> float:
     return 1e3 * (time.perf_counter() - started)
 
 
-def cuda_ms(call: Callable[[], Tensor]) -> float:
-    """Time on the device: behind work that keeps it busy until the launches have been queued, or Python is timed."""
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-    torch.cuda._sleep(1_000_000)  # type: ignore[no-untyped-call]
-    start.record()
-    call()
-    end.record()
-    end.synchronize()
-    elapsed: float = start.elapsed_time(end)
-    return elapsed
-
-
 def rows(problem: Problem, times: dict[str, float], device: str) -> list[dict[str, object]]:
     library = min(times[name] for name in times if name.startswith("library"))
     return [
         {
-            "problem": str(problem),
             "candidate": name,
             "ms": f"{ms:.4f}",
             "ratio": f"{library / ms:.2f}",
@@ -160,34 +148,23 @@ def rows(problem: Problem, times: dict[str, float], device: str) -> list[dict[st
     ]
 
 
-def measured(about: dict[str, str]) -> set[str]:
-    """Problems with rows of this device and these versions."""
-    path = RESULTS / RESULTS_FILE
-    if not path.exists():
-        return set()
-    with path.open(newline="") as file:
-        known = [row for row in csv.DictReader(file) if all(row[key] == about[key] for key in ("device", "versions"))]
-    return {row["problem"] for row in known}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--tune", action="store_true", help="measure launch configurations first, and keep the best")
     arguments = parser.parse_args()
-    about = machine(arguments.device)
-    done, deadline = measured(about), time.monotonic() + 60 * arguments.minutes
+    device = arguments.device
     if arguments.tune:
         from kernels.tuning import tuned
     with tuned() if arguments.tune else nullcontext():
-        for problem in dict.fromkeys(problems(arguments.device)):
-            if str(problem) in done:
-                continue
-            if time.monotonic() > deadline:
-                break
-            found = rows(problem, measure(problem, arguments.device), arguments.device)
-            append_rows(RESULTS_FILE, [{**about, **row} for row in found])
+        run_remaining(
+            RESULTS_FILE,
+            machine(device),
+            problems(device),
+            lambda problem: rows(problem, measure(problem, device), device),
+            arguments.minutes,
+        )
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class FusedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if fuses(x, self.pwconv1.weight):
-            return fused_block(x, self._weights())
+            return fused_block(x, self.weights())
         y = self.se(self.dwconv(x)).permute(0, 2, 3, 1)  # (N, C, H, W) -> (N, H, W, C)
         y = self.pwconv2(self._expanded(y))
         return x + y.permute(0, 3, 1, 2)
@@ -52,7 +52,7 @@ class FusedBlock(nn.Module):
         torch.ops.aten.gelu_(hidden)
         return hidden.mul_(self.grn.scale(hidden))
 
-    def _weights(self) -> BlockWeights:
+    def weights(self) -> BlockWeights:
         assert self.dwconv.bias is not None, "the deploy form has one"
         return BlockWeights(
             taps=self.dwconv.weight,

@@ -47,7 +47,7 @@ def test_the_response_is_relative_to_that_of_all_channels(
 def test_a_map_of_zeros_has_a_factor_of_one() -> None:
     from kernels.triton_gate import respond
 
-    assert torch.equal(respond(torch.zeros(1, 2, 5), drawn(5), 1e-6, WARPS), torch.ones(1, 5))
+    assert torch.equal(respond(torch.zeros_like(drawn(1, 2, 5)), drawn(5), 1e-6, WARPS), torch.ones_like(drawn(1, 5)))
 
 
 @pytest.mark.parametrize(("parts", "channels"), [(1, 8), (56, 80), (4, 15_360), (300, 40)])
