@@ -13,18 +13,24 @@ Run = Callable[[Sequence[Array]], list[Row]]
 
 
 def warmed_up(pipelines: Mapping[str, Pipeline], settings: Settings, device: Device) -> dict[str, Run]:
-    """How the batches of each model are run on this device. Raises what the models raise, and OutOfMemory."""
-    if not device.captures:
-        for pipeline in pipelines.values():
-            pipeline.warm_up(settings.max_batch_size)
-    return {name: run_on(device, pipeline, settings) for name, pipeline in pipelines.items()}
+    """How the batches of each model are run on this device, which nobody waits for yet: all of them share the time for
+    measuring kernels. Raises what the models raise, and OutOfMemory.
+    """
+    with device.tuning(settings.tuning_s, settings.cache_folder):
+        if not device.captures:
+            for pipeline in pipelines.values():
+                pipeline.warm_up(settings.max_batch_size)
+        return {name: run_on(device, pipeline, settings) for name, pipeline in pipelines.items()}
 
 
 def run_on(device: Device, pipeline: Pipeline, settings: Settings) -> Run:
-    """Of a model that is warmed up; a device that captures its work does that here. Raises as `warmed_up` does."""
+    """Of a model that is warmed up; a device that captures its work does that here. Raises as `warmed_up` does.
+
+    By itself it measures no kernels, which would hold up the requests of other models: those of shapes that were not
+    met before have their defaults until the next start.
+    """
     if not device.captures:
         return pipeline.run
     runner = BucketRunner(pipeline, device)
-    with device.tuning(settings.tuning_s, settings.cache_folder):
-        runner.warm_up(settings.max_batch_size)
+    runner.warm_up(settings.max_batch_size)
     return runner

@@ -7,7 +7,7 @@ import torch
 
 from service.engine.buckets import BucketRunner
 from service.engine.device import CpuDevice, CudaDevice, engine_device
-from service.engine.warm_up import warmed_up
+from service.engine.warm_up import run_on, warmed_up
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import Settings
 from tests.service.engine.fake_device import FakeDevice
@@ -35,6 +35,23 @@ def test_a_device_that_captures_tunes_while_it_warms_up(settings: Settings, pipe
     assert isinstance(run, BucketRunner)
     assert run.buckets == [1, 2, 4]
     assert device.tunings == [(9, settings.cache_folder)]
+
+
+def test_all_models_share_the_time_for_tuning(settings: Settings, pipelines: dict[str, Pipeline]) -> None:
+    device = FakeDevice()
+    runs = warmed_up({"one": pipelines["tiny"], "other": pipelines["tiny"]}, settings, device)
+    assert list(runs) == ["one", "other"]
+    assert len(device.tunings) == 1
+
+
+def test_a_model_that_is_added_beside_others_measures_nothing(
+    settings: Settings, pipelines: dict[str, Pipeline]
+) -> None:
+    device = FakeDevice()
+    run = run_on(device, pipelines["tiny"], settings)
+    assert isinstance(run, BucketRunner)
+    assert run.buckets == [1, 2, 4]
+    assert not device.tunings
 
 
 def test_requests_measure_nothing(settings: Settings, pipelines: dict[str, Pipeline]) -> None:
