@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,31 @@ def test_the_protocols_repository_is_the_same(server: TestClient, folder: Path) 
     assert states()["sounds"] == absent
     for name in ("sounds", "fresh", "broken"):
         (folder / f"{name}.safetensors").unlink()
+
+
+def test_who_was_let_in_is_answered_by_the_version_that_was_there(
+    server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = server.app.state.runtime  # type: ignore[attr-defined]
+    decode, decoding, gate = runtime.decoding.decode, threading.Event(), threading.Event()
+
+    async def held(*args: Any) -> Any:
+        decoding.set()
+        assert await asyncio.to_thread(gate.wait, 30)
+        return await decode(*args)
+
+    monkeypatch.setattr(runtime.decoding, "decode", held)
+    old = server.get("/models/tiny").json()["version"]
+    with ThreadPoolExecutor(1) as thread:
+        asking = thread.submit(server.post, "/classify/image", content=PNG)
+        assert decoding.wait(30)
+        save_tiny("classify/image", folder / "tiny.safetensors", "tiny", seed=30)
+        new = post(server, "/models/tiny/load")["version"]
+        assert server.get("/models/tiny").json()["version"] == new != old
+        gate.set()
+        response = asking.result()
+    assert (response.status_code, response.json()["model_version"]) == (200, old)
+    assert server.post("/classify/image", content=PNG).json()["model_version"] == new
 
 
 def test_replacing_models_under_load_fails_nobody(server: TestClient, folder: Path) -> None:

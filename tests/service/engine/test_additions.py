@@ -215,12 +215,14 @@ def test_what_is_unloaded_while_the_engine_is_replaced_does_not_come_back(starte
     async def scenario() -> None:
         async with started() as engine:
             await engine.load("other#1", str(other))
+            lost = engine._link
             kill(engine)
-            await until(lambda: engine.restarts == 1)
-            await asyncio.sleep(0)
+            await until(lambda: engine._link is not lost)  # the next one is told which models to load already
+            assert not engine.alive
             await engine.unload("other#1")
-            await until(lambda: engine.alive)
-            await until(lambda: list(engine.loaded.models) == ["puppet"])
+            before = engine.loaded
+            await until(lambda: engine.loaded is not before)
+            assert list(engine.loaded.models) == ["puppet"]
             with pytest.raises(LookupError, match="there is: puppet"):
                 await engine.run("other#1", [puppet.PuppetPreprocessor().blank()])
 
