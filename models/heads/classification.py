@@ -27,11 +27,16 @@ SCORES: dict[ScoreFunction, Callable[[Tensor], Tensor]] = {
 }
 
 
+USUAL_TOP_K = 5
+
+
 @dataclass(frozen=True)
 class ClassificationOptions:
     """What a request may ask of the answer."""
 
-    top_k: int = field(default=5, metadata={"description": "Labels to return, best first; 0 for all", "ge": 0})
+    top_k: int = field(
+        default=USUAL_TOP_K, metadata={"description": "Labels to return, best first; 0 for all", "ge": 0}
+    )
     function_to_apply: ScoreFunction | None = field(
         default=None, metadata={"description": "How scores are made; by default as the model was trained"}
     )
@@ -95,14 +100,15 @@ class ClassificationHead(Head):
         return {"logits": self.linear(embedding), "embedding": embedding}
 
     def check(self, options: ClassificationOptions) -> None:
-        if options.top_k > len(self.labels):
+        """Who asks for no more than usual need not know how few labels there are. Raises InvalidOption."""
+        if options.top_k > max(len(self.labels), USUAL_TOP_K):
             raise InvalidOption(
                 "top_k", f"is {options.top_k}, expected 0 (all) to {len(self.labels)}, the labels known"
             )
 
     def interpret(self, rows: Sequence[Row], options: ClassificationOptions, context: Any = None) -> Classification:
         scores = self.scores(rows, options)
-        best = options.top_k or len(self.labels)
+        best = min(options.top_k or len(self.labels), len(self.labels))
         views = [self._ranked(view, best) for view in scores] if len(rows) > 1 else None
         return Classification(self._ranked(scores.mean(dim=0), best), views)
 
