@@ -2,9 +2,9 @@
 # Everything that needs a GPU, in one script: benchmarks/gpu.sh OUTPUT_FOLDER [MINUTES]
 #
 # Tests first, until they have passed once, then benchmarks: whole networks with and without captured graphs, blocks by
-# their fusions, the backbone's forms, and with what is left of MINUTES (default 9) the depthwise convolution. All of it
-# lands in OUTPUT_FOLDER as it comes, in eight files at most, so a run that is cut off keeps what it had; called again
-# with the same folder it goes on where it stopped, tuned configurations included.
+# their fusions, the backbone as it is served, and with what is left of MINUTES (default 9) the depthwise convolution.
+# All of it lands in OUTPUT_FOLDER as it comes, in eight files at most, so a run that is cut off keeps what it had;
+# called again with the same folder it goes on where it stopped, tuned configurations included.
 # Needs torch, triton, numpy and pytest; where the service's own requirements are installed, its tests run as well.
 set -u
 out=${1:?usage: benchmarks/gpu.sh OUTPUT_FOLDER [MINUTES]}
@@ -71,6 +71,6 @@ fi
 
 bench bench_capture 2
 bench bench_block 2
-part bench_backbone 60 "$python" -m benchmarks.bench_backbone --device cuda --variants a,t,s
+part bench_backbone 60 "$python" -m benchmarks.bench_backbone --device cuda --variants t,a,s --batches 1,8,128 --seconds 2
 bench bench_depthwise_conv2d 9
 exit $tests
