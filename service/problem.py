@@ -29,6 +29,7 @@ TITLES = {
     415: "Unsupported media type",
     422: "Cannot be processed",
     429: "Overloaded",
+    431: "Headers too large",
     500: "Internal error",
     503: "Not ready",
     504: "Too late",

@@ -170,8 +170,8 @@ class Runtime:
             raise draining()
 
     async def check_engine(self) -> None:
-        """Raises WorkerLost where the engine cannot compute. While batches run, the engine watches over itself."""
-        if self.scheduler.idle:
+        """Raises WorkerLost where the engine cannot compute. While it runs batches, it watches over itself."""
+        if self.scheduler.idle or not self.engine.alive:  # a lost engine's batches are under way while they fail
             await self.engine.check()
 
     def model(self, path: str, name: str | None) -> ModelInfo:

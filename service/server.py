@@ -1,6 +1,7 @@
 """Run the application under uvicorn, say so once it answers, and end in order."""
 
 import asyncio
+import gc
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ import uvicorn
 
 from service import logs
 from service.app import create_app
+from service.connection import Connection
 from service.console import show_serving
 from service.engine.base import Load, ModelInfo
 from service.pipeline import load_pipelines
@@ -60,6 +62,7 @@ def run_server(settings: Settings, load: Load = load_pipelines) -> None:
         app,
         host=settings.host,
         port=settings.port,
+        http=Connection,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=max(1, math.ceil(settings.drain_timeout_s)),
@@ -69,3 +72,4 @@ def run_server(settings: Settings, load: Load = load_pipelines) -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda number, frame: None)
     server.run()
+    gc.freeze()  # nothing is left to be collected: looking for it would take the interpreter seconds

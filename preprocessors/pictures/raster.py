@@ -66,7 +66,9 @@ def stored_rgb(image: Image.Image) -> Image.Image:
     image.load()
     if image.mode.startswith("I"):
         return _narrowed(image).convert("RGB")
-    return _on_white(image) if image.has_transparency_data else image.convert("RGB")
+    if image.has_transparency_data:
+        return _on_white(image)
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -164,6 +164,14 @@ def test_compressed_text_is_not_inflated(payload: bytes, tmp_path: Path) -> None
     assert peak_growth(ImagePreprocessor(), [payload], tmp_path) < 30 << 20
 
 
+def test_a_large_picture_is_held_once(tmp_path: Path) -> None:
+    side = 3000
+    png = io.BytesIO()
+    Image.new("RGB", (side, side)).save(png, "PNG")
+    stored = 4 * side * side  # Pillow pads every pixel
+    assert peak_growth(ImagePreprocessor(size=32), [png.getvalue()], tmp_path) < 1.5 * stored
+
+
 def test_refusing_huge_pictures_takes_no_memory(tmp_path: Path) -> None:
     assert peak_growth(ImagePreprocessor(), [payload for payload, _ in HUGE.values()], tmp_path) < 20 << 20
 

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 from pathlib import Path
@@ -7,9 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.engine.base import WorkerLost
 from service.pipeline import Pipeline
+from service.runtime import Runtime
+from service.scheduler import Scheduler
 from service.settings import Settings
 from tests.service.conftest import encoded, picture, wait_until_ready
+from tests.service.fake_engine import FakeEngine, view
 
 
 def test_the_server_is_alive_but_not_ready_until_models_are_warm(
@@ -43,3 +48,27 @@ def test_readiness_says_why_models_could_not_be_loaded(tmp_path: Path) -> None:
             time.sleep(0.02)
         assert "is not a checkpoint of this project" in detail
         assert client.get("/health/live").status_code == 503
+
+
+class LostEngine(FakeEngine):
+    alive = False
+
+    async def check(self, timeout_s: float = 5.0) -> None:
+        raise WorkerLost("the engine is starting")
+
+
+def test_a_lost_engine_is_not_ready_while_the_batches_that_it_had_are_under_way(settings: Settings) -> None:
+    async def scenario() -> None:
+        runtime, engine = Runtime(settings), LostEngine()
+        runtime.decoding.close()
+        runtime.engine, runtime.scheduler = engine, Scheduler(engine, 4)
+        engine.gate.clear()
+        waiting = asyncio.create_task(runtime.scheduler.submit("model", [view(1)]))
+        while runtime.scheduler.idle:
+            await asyncio.sleep(0)
+        with pytest.raises(WorkerLost, match="the engine is starting"):
+            await runtime.check_engine()
+        engine.gate.set()
+        await waiting
+
+    asyncio.run(scenario())
