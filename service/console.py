@@ -26,10 +26,10 @@ err = Console(stderr=True)
 
 
 def models_table(models: Iterable[ModelInfo]) -> Table:
-    table = Table("model", "endpoint", "device", "runtime", "precision", "trained on", "metrics", title="Models")
+    table = Table("model", "endpoint", "device", "precision", "trained on", "metrics", title="Models")
     for model in models:
         about = (model.card.data, metrics_line(model.card))
-        table.add_row(model.name, f"/{model.path}", model.device, model.runtime, model.precision, *about)
+        table.add_row(model.name, f"/{model.path}", model.device, model.precision, *about)
     return table
 
 
