@@ -63,7 +63,7 @@ def slow_server(loop: VirtualTimeLoop, decode_s: float) -> tuple[ASGIApp, FakeEn
     engine = TimedEngine()
     runtime.scheduler = Scheduler(engine, BATCH, clock=loop.time)
     runtime.estimates = Estimates(runtime.scheduler.costs, BATCH)
-    pipeline: Any = SimpleNamespace(name="slow", preprocessor=None)
+    pipeline: Any = SimpleNamespace(name="slow", key="slow", preprocessor=None)
 
     async def decode(*ignored: Any) -> Sample:
         await asyncio.sleep(decode_s)
