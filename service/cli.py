@@ -79,7 +79,7 @@ def predict_file(pipelines: list[Pipeline], file: Path, top_k: int, as_json: boo
     try:
         pipeline, sample = read_file(pipelines, file.read_bytes())
     except PayloadError as error:
-        err.print(f"[red]{escape(str(file))}[/]: {escape(str(error))}")
+        err.print(f"[red]{escape(str(file))}[/]: {escape(str(error))}", soft_wrap=True)
         return False
     options = head_options(pipeline.head, top_k=top_k)
     pipeline.head.check(options)

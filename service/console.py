@@ -50,9 +50,8 @@ def show_serving(url: str, models: Sequence[ModelInfo]) -> None:
 
 
 def show_answer(name: str, answer: Any) -> None:
-    table = ANSWERS[type(answer)](answer)
-    table.title, table.title_justify = escape(name), "left"
-    out.print(table)
+    out.print(escape(name), soft_wrap=True)  # one line, so that a long path can be copied
+    out.print(ANSWERS[type(answer)](answer))
 
 
 def classification_table(answer: Classification) -> Table:
@@ -104,5 +103,5 @@ def reported_errors(*others: type[Exception]) -> Iterator[None]:
     try:
         yield
     except (CheckpointError, InvalidOption, OSError, ValueError) + others as error:
-        err.print(f"[red]Error:[/] {escape(str(error))}")
+        err.print(f"[red]Error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error

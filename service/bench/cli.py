@@ -90,7 +90,7 @@ def _latencies(record: dict[str, Any]) -> list[str]:
 
 
 def _statuses(record: dict[str, Any]) -> str:
-    return ", ".join(f"{count} x {'none' if status == '0' else status}" for status, count in record["statuses"].items())
+    return ", ".join(f"{count}×{'none' if status == '0' else status}" for status, count in record["statuses"].items())
 
 
 def save(folder: Path, told: dict[str, Any], loads: Sequence[Load]) -> None:

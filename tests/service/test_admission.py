@@ -108,7 +108,7 @@ def test_the_ledger_is_empty_once_everybody_has_left() -> None:
 
 @pytest.mark.parametrize(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (2.3, "3")])
 def test_overload_is_429_and_says_when_to_come_back_in_whole_seconds(seconds: float, header: str) -> None:
-    response = answer_error(Overloaded(256, 256, seconds), {"request_id": "1"})
+    response = answer_error(Overloaded(256, 256, seconds), {"path": "/classify/image", "request_id": "1"})
     assert (response.status_code, response.headers["Retry-After"]) == (429, header)
 
 

@@ -66,7 +66,7 @@ def test_without_the_key_every_request_is_refused_and_told_so(server: str, tmp_p
     arguments = ["bench", server, f"classify/image={file}", "--seconds", "0.5"]
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert "5 x 401" in result.output
+    assert "5×401" in result.output
 
 
 @pytest.mark.parametrize(
