@@ -13,7 +13,7 @@ from training.classification import ClassificationSubject
 from training.data import Splits
 from training.lesson import Material
 from training.recipe import Recipe
-from training.recordings import Waveform, WaveformChange, masked, random_window
+from training.recordings import Waveform, WaveformChange, masked, random_window, restyled
 from training.samples import TrainingSamples, usable
 from training.setting import setting
 
@@ -37,6 +37,7 @@ class AudioSubject(ClassificationSubject):
     shift: float = setting(0.1, "Largest share by which a recording is rolled in time")
     gain: float = setting(6.0, "Largest change of loudness, dB")
     noise: float = setting(0.3, "Share of recordings with white noise under them")
+    style: float = setting(0.0, "Share of recordings given the timbre of another one (Freq-MixStyle)")
     mask_mels: int = setting(24, "Widest band of filters that is masked; 0: off")
     mask_frames: int = setting(24, "Widest span of frames that is masked; 0: off")
 
@@ -53,6 +54,8 @@ class AudioSubject(ClassificationSubject):
 
         def alter(windows: Tensor) -> Tensor:
             maps = torch.stack([preprocessor.features(window) for window in windows])[:, None]
+            if self.style:
+                maps = restyled(maps, self.style)
             maps = masked(maps, 3, self.mask_mels, preprocessor.mean)
             return masked(maps, 2, self.mask_frames, preprocessor.mean)
 

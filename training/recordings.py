@@ -62,3 +62,17 @@ def masked(maps: Tensor, axis: int, widest: int, value: float) -> Tensor:
     shape[axis] = size
     place = torch.arange(size, device=maps.device).view([1, *shape[1:]])
     return maps.masked_fill((place >= start) & (place < start + width), value)
+
+
+def restyled(maps: Tensor, share: float, spread: float = 0.3) -> Tensor:
+    """Freq-MixStyle (Kim et al. 2022): some recordings sound as if another one's microphone and room had taken them.
+
+    maps: (N, 1, T, F), not normalised. The mean and the deviation over time of every filter are mixed with those of
+    another recording of the batch, by a share of Beta(spread, spread). share: of the recordings that are changed.
+    """
+    mean, deviation = maps.mean(dim=2, keepdim=True), maps.std(dim=2, keepdim=True) + 1e-3
+    other = torch.randperm(len(maps), device=maps.device)
+    kept = torch.distributions.Beta(spread, spread).sample((len(maps), 1, 1, 1)).to(maps)
+    kept = torch.where(torch.rand_like(kept) < share, kept, 1.0)
+    restyled = (maps - mean) / deviation * torch.lerp(deviation[other], deviation, kept)
+    return restyled + torch.lerp(mean[other], mean, kept)
