@@ -39,7 +39,9 @@ def null_pipelines(settings: Settings) -> dict[str, Pipeline]:
 
 
 def ours() -> FastAPI:
-    return create_app(Settings(decode_workers=1, device="cpu"), load=null_pipelines)
+    from benchmarks.null_server import null_pipelines as load  # by a name that the engine's process can import
+
+    return create_app(Settings(decode_workers=1, device="cpu"), load=load)
 
 
 def plain() -> FastAPI:

@@ -22,7 +22,13 @@ PORT = 8766
 BODY = os.urandom(100_000)
 SAMPLE_S = 0.05
 CLIENTS = 16
-SETTINGS = {"PORT": str(PORT), "MAX_BATCH_SIZE": "4", "MAX_QUEUE_WAIT_S": "1", "LOG_LEVEL": "warning"}
+SETTINGS = {
+    "PORT": str(PORT),
+    "MAX_BATCH_SIZE": "4",
+    "MAX_QUEUE_WAIT_S": "1",
+    "LOG_LEVEL": "warning",
+    "ENGINE": "thread",
+}
 FACTORS = (0.7, 2, 10, 0.7)
 
 

@@ -1,63 +1,59 @@
-"""What runs inside a decode worker. Imports no torch: a worker starts in milliseconds and takes some 30 MB."""
+"""What runs inside a decode worker. Imports no torch: a worker is forked in milliseconds and takes some 30 MB."""
 
 import logging
-import os
 import pickle
 import resource
 import signal
+import socket
+import struct
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
-from multiprocessing.context import ForkServerContext, ForkServerProcess
-from multiprocessing.popen_forkserver import Popen
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
+from service.engine.arena import Arena, Block
 
-ROLL_CALL_S = 0.02  # long enough for an idle colleague to take the next call
+ORDER = struct.Struct("<QQ")  # before every order: its length, and that of the file behind it
+ANSWER = struct.Struct("<Q")  # before every answer: its length. Both are pickled
+TAKEN: Block = (1, "|u1", (), 0)  # in the memory shared with the server: a file has come, and is being decoded
 
 log = logging.getLogger(__name__)
 
 
-class WorkerProcess(ForkServerProcess):
-    """A process that does not import the main script of the server again, which would bring in torch."""
+def main(fds: Sequence[int]) -> int:
+    """Decode one file after the other until the server closes. fds: its connection, and the memory shared with it.
 
-    @staticmethod
-    def _Popen(process_obj: BaseProcess) -> Popen:  # the hook of multiprocessing that starts a process
-        with _main_hidden():
-            return ForkServerProcess._Popen(process_obj)
-
-
-class WorkerContext(ForkServerContext):
-    """Workers are forked from a small, single-threaded server that has imported what they need."""
-
-    Process = WorkerProcess
-
-    def __init__(self, modules: Sequence[str]) -> None:
-        super().__init__()
-        self.set_forkserver_preload([__name__, *modules])
+    The first order is `prepare`'s arguments, and is answered with None. Returns the exit code.
+    """
+    taken = Arena(fds[1]).array(TAKEN)
+    gone = suppress(BrokenPipeError, ConnectionResetError)  # the server
+    with gone, socket.socket(fileno=fds[0]) as connection, connection.makefile("rb") as inbound:
+        for place, (order, payload) in enumerate(orders(inbound)):
+            taken[0] = 1
+            answer = answered(order[0], payload, order[1]) if place else prepared(*order)
+            connection.sendall(ANSWER.pack(len(answer)) + answer)
+    return 0
 
 
-@contextmanager
-def _main_hidden() -> Iterator[None]:
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+def orders(inbound: BinaryIO) -> Iterator[tuple[Any, bytes]]:
+    """As long as they come whole."""
+    while len(header := inbound.read(ORDER.size)) == ORDER.size:
+        order, payload = (inbound.read(length) for length in ORDER.unpack(header))
+        yield pickle.loads(order), payload
+
+
+def prepared(memory_bytes: int, modules: Sequence[str]) -> bytes:
+    prepare(memory_bytes, modules)
+    return pickle.dumps(None)
 
 
 def prepare(memory_bytes: int, modules: Sequence[str]) -> None:
     """Import what decodes, then limit what a decode may add to the address space of this process."""
-    # The pool's own handler runs only once the decoder returns to Python, and a hung one never does
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     warnings.simplefilter("ignore")  # they are about the senders' files, and nobody reads them here
     for module in modules:
@@ -73,10 +69,12 @@ def _limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
-def report_in() -> int:
-    """The process id of a worker that is ready."""
-    time.sleep(ROLL_CALL_S)
-    return os.getpid()
+def answered(packed: bytes, payload: bytes, options: Any) -> bytes:
+    """A Sample or a PayloadError, pickled."""
+    try:
+        return pickle.dumps(decode_here(packed, payload, options), pickle.HIGHEST_PROTOCOL)
+    except PayloadError as error:
+        return pickle.dumps(error)
 
 
 @lru_cache(maxsize=64)
@@ -86,7 +84,7 @@ def unpacked(packed: bytes) -> Preprocessor[Any]:
 
 
 def decode_here(packed: bytes, payload: bytes, options: Any) -> Sample:
-    """Only PayloadError leaves: another exception may not survive the way to the parent, and would break the pool."""
+    """Only PayloadError leaves: another exception may not survive the way to the server."""
     preprocessor = unpacked(packed)
     try:
         return preprocessor.decode(payload, options)

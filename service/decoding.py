@@ -2,22 +2,15 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from threading import Lock, Thread
-from typing import Any, Self, TypeVar
+from collections.abc import Sequence
+from typing import Any, NoReturn, Self
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
+from service.decode_link import DecodeLink, DecodeWorkerLost
+from service.engine.nursery import Nursery
 
-from preprocessors.base import Preprocessor, Sample, TooLarge, UndecodableInput
-from service.decode_worker import WorkerContext, decode_here, prepare, report_in
-
-ATTEMPTS = 2  # the second one on fresh workers, for a file that the pool lost through no fault of its own
-START_GRACE_S = 30.0  # how long a task may wait for a replaced worker before the whole pool is taken for dead
+START_PATIENCE_S = 60.0
 PAYLOAD_COPIES = 4  # of the payload, that receiving and reading it may take
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +22,8 @@ class DecodersUnavailable(RuntimeError):
 class DecodePool:
     """`workers` processes, each of which decodes one file at a time within `timeout_s` seconds and `memory_bytes`.
 
-    Files wait in the order they come. `modules` are imported before a worker takes its first file. Belongs to one
-    event loop; close it, or use it as a context manager, to stop the processes.
+    Files wait in the order they come. A worker that is lost, or stopped for its file's sake, is replaced by a fork of a
+    small process that has imported `modules`. Belongs to one event loop; use it as an async context manager.
     """
 
     def __init__(
@@ -38,48 +31,64 @@ class DecodePool:
     ) -> None:
         self.workers, self.timeout_s, self.memory_bytes = workers, timeout_s, memory_bytes
         self._modules = tuple(modules)
-        # A task is handed over only when a worker is free: those that wait can be cancelled without killing one
-        self._slots = asyncio.Semaphore(workers)
-        self._lock = Lock()
+        self._nursery = Nursery("service.decode_worker:main", self._modules)
+        self._free: list[DecodeLink | None] = [None] * workers  # None: there is room for a worker
+        self._places = asyncio.Semaphore(workers)  # as many as there are free; it lets callers in as they came
+        self._links: set[DecodeLink] = set()
+        self._burials: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._handed_over: set[ProcessFuture[Any]] = set()
-        self._pool = self._new_pool()
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
 
-    def warm_up(self, timeout_s: float = 60.0) -> None:
-        """Block until every worker has imported what it needs. Raises DecodersUnavailable."""
-        ready: set[int] = set()
-        deadline = time.monotonic() + timeout_s
-        try:
-            while len(ready) < self.workers:
-                calls = [self._submit(self._pool, report_in) for _ in range(self.workers)]
-                ready.update(call.result(max(0.0, deadline - time.monotonic())) for call in calls)
-        except (BrokenProcessPool, ProcessExpired, TimeoutError) as error:
-            detail = f"{len(ready)} of {self.workers} decode workers started within {timeout_s:g} s"
-            raise DecodersUnavailable(f"{detail}; see the log for what stopped the others") from error
+    @property
+    def cradle(self) -> int | None:
+        """The process id of what the workers are forked from."""
+        return self._nursery.pid
+
+    async def start(self) -> None:
+        """Returns once every worker has imported what it needs. Raises DecodersUnavailable."""
+        rooms = [await self._take() for _ in range(self.workers)]
+        attempts = await asyncio.gather(*(self._started(room) for room in rooms), return_exceptions=True)
+        ready = [link for link in attempts if isinstance(link, DecodeLink)]
+        for link in ready:
+            self._give_back(link)
+        if len(ready) < self.workers:
+            detail = f"{len(ready)} of {self.workers} decode workers started"
+            raise DecodersUnavailable(f"{detail}; see the log for what stopped the others")
 
     async def decode(self, preprocessor: Preprocessor[Any], payload: bytes, options: Any) -> Sample:
         """The sample of a file, or PayloadError. Cancelling the caller stops the work. Raises DecodersUnavailable."""
         self._check_room(len(payload))
-        async with self._slots:
-            for _ in range(ATTEMPTS):
-                pool = self._pool
-                try:
-                    return await self._decode(pool, preprocessor.packed, payload, options)
-                except BrokenProcessPool as error:
-                    self._replace(pool, error)
+        for _ in range(self.workers + 1):  # all that were idle may have been lost at once; the last one is a fresh one
+            room = await self._take()
+            try:
+                answer = await self._decode(await self._started(room), preprocessor, payload, options)
+            except DecodeWorkerLost as error:
+                self._check_open()
+                log.error("%s: it is replaced", error)
+                continue
+            if isinstance(answer, PayloadError):
+                raise answer
+            return answer
         raise DecodersUnavailable("the decode workers stop as soon as they start; see the log, and try again later")
 
-    def close(self) -> None:
-        """Stop and join the workers. Files that are being decoded end in DecodersUnavailable."""
-        with self._lock:
-            self._closed = True
-        _dispose(self._pool, tuple(self._handed_over))
+    async def close(self) -> None:
+        """Stop the workers and wait for their ends. Files that are being decoded end in DecodersUnavailable."""
+        self._closed = True
+        for link in self._links:
+            link.kill()
+        await asyncio.gather(*(link.ended() for link in self._links))
+        while self._burials:
+            await asyncio.wait(self._burials)
+        await self._nursery.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DecodersUnavailable("the decode workers have been stopped: the server is shutting down")
 
     def _check_room(self, size: int) -> None:
         limit = self.memory_bytes // PAYLOAD_COPIES
@@ -87,54 +96,62 @@ class DecodePool:
             detail = f"the file has {size} bytes, decode workers have memory for {limit}: send a smaller one"
             raise TooLarge("too_much_memory", detail, limit, size)
 
-    async def _decode(self, pool: ProcessPool, *args: Any) -> Sample:
-        future = self._submit(pool, decode_here, *args, timeout_s=self.timeout_s)
-        self._handed_over.add(future)
+    async def _take(self) -> DecodeLink | None:
+        await self._places.acquire()
+        return self._free.pop()
+
+    def _give_back(self, room: DecodeLink | None) -> None:
+        self._free.append(room)
+        self._places.release()
+
+    async def _started(self, room: DecodeLink | None) -> DecodeLink:
+        """The worker that has the room, or a new one. Raises DecodeWorkerLost, and gives the room back."""
+        if room is not None:
+            return room
+        link: DecodeLink | None = None
         try:
-            async with asyncio.timeout(self.timeout_s + START_GRACE_S) as patience:
-                return await asyncio.wrap_future(future)
-        except TypeError as error:  # what pebble raises where it was sending while its pool was taken away
-            if pool is self._pool and not self._closed:
-                raise
-            raise BrokenProcessPool("the pool was replaced or closed") from error
-        except ProcessExpired as error:
-            detail = f"the decoder crashed on this file (exit code {error.exitcode}): export it again"
-            raise UndecodableInput("undecodable_input", detail) from None
-        except TimeoutError as error:
-            if patience.expired():
-                self._replace(pool, error)
-            detail = f"decoding took longer than {self.timeout_s:g} s: send a smaller or simpler file"
-            raise UndecodableInput("decode_timeout", detail, self.timeout_s) from None
-        finally:
-            self._handed_over.discard(future)
+            self._check_open()
+            link = DecodeLink(self._nursery)
+            self._links.add(link)
+            async with asyncio.timeout(START_PATIENCE_S):
+                await link.start(self.memory_bytes, self._modules)
+        except BaseException as error:
+            self._retire(link)
+            if isinstance(error, OSError):  # a time-out, too
+                raise DecodeWorkerLost(False, None) from error
+            raise
+        return link
 
-    def _submit(
-        self, pool: ProcessPool, function: Callable[..., T], *args: Any, timeout_s: float | None = None
-    ) -> ProcessFuture[T]:
-        if self._closed:
-            raise DecodersUnavailable("the decode workers have been stopped: the server is shutting down")
+    async def _decode(self, link: DecodeLink, *file: Any) -> Sample | PayloadError:
+        """Gives the room back, with the worker unless it cannot be used again. Raises DecodeWorkerLost."""
         try:
-            return pool.schedule(function, args=args, timeout=timeout_s)
-        except RuntimeError as error:  # how pebble says that its pool is beyond repair
-            raise BrokenProcessPool(str(error)) from error
+            async with asyncio.timeout(self.timeout_s) as patience:
+                answer = await link.decode(*file)
+        except BaseException as error:
+            self._retire(link)
+            if isinstance(error, TimeoutError) and patience.expired():
+                detail = f"decoding took longer than {self.timeout_s:g} s: send a smaller or simpler file"
+                raise UndecodableInput("decode_timeout", detail, self.timeout_s) from None
+            if isinstance(error, DecodeWorkerLost) and error.by_its_file and not self._closed:
+                _blame(error)
+            raise
+        self._give_back(link)
+        return answer
 
-    def _replace(self, broken: ProcessPool, cause: Exception) -> None:
-        with self._lock:
-            if broken is not self._pool or self._closed:
-                return
-            self._pool = self._new_pool()
-        log.error("the decode workers are replaced: %s", cause)
-        Thread(target=_dispose, args=(broken, tuple(self._handed_over)), daemon=True).start()
+    def _retire(self, link: DecodeLink | None) -> None:
+        """Have a worker ended; its room is given to others once it has."""
+        burial = asyncio.create_task(self._bury(link))
+        self._burials.add(burial)
+        burial.add_done_callback(self._burials.discard)
 
-    def _new_pool(self) -> ProcessPool:
-        arguments = (self.memory_bytes, self._modules)
-        return ProcessPool(self.workers, 0, prepare, arguments, WorkerContext(self._modules))
+    async def _bury(self, link: DecodeLink | None) -> None:
+        if link is not None:
+            link.kill()
+            await link.ended()
+            self._links.discard(link)
+        self._give_back(None)
 
 
-def _dispose(pool: ProcessPool, tasks: Iterable[ProcessFuture[Any]]) -> None:
-    """Stop a pool and its processes; what it had not finished by then ends in BrokenProcessPool."""
-    pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates the rest
-    pool.join()
-    for task in tasks:
-        if not task.done():
-            task.set_exception(BrokenProcessPool("the pool was replaced or closed"))
+def _blame(error: DecodeWorkerLost) -> NoReturn:
+    detail = f"the decoder crashed on this file (exit code {error.exitcode}): export it again"
+    raise UndecodableInput("undecodable_input", detail) from None

@@ -111,14 +111,14 @@ class Runtime:
         await self.repository.close()
         await self.scheduler.close()
         await self.engine.close()
-        await asyncio.to_thread(self.decoding.close)
+        await self.decoding.close()
         if self.spans is not None:
             await asyncio.to_thread(self.spans.close)
 
     async def _load(self) -> None:
         try:
             started = time.perf_counter()
-            await asyncio.to_thread(self.decoding.warm_up)
+            await self.decoding.start()
             for model in (await self.engine.start()).models.values():
                 await self._learn_costs(model)
             self.repository.open()

@@ -21,7 +21,6 @@ API = (ROOT / "docs" / "api.md").read_text()
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     app = create_app(Settings(decode_workers=1))
-    app.state.runtime.decoding.close()
     return app.openapi()
 
 

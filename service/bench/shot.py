@@ -13,6 +13,7 @@ class Shot:
     path: str
     body: bytes
     share: float = 1.0
+    media_type: str = "application/octet-stream"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -26,7 +27,7 @@ class Shot:
     def request(self, host: str, key: str | None = None) -> bytes:
         """As it goes over the wire."""
         head = [f"POST {self.path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(self.body)}"]
-        head += ["Content-Type: application/octet-stream", "User-Agent: unireplknet-bench"]
+        head += [f"Content-Type: {self.media_type}", "User-Agent: unireplknet-bench"]
         head += [f"Authorization: Bearer {key}"] if key else []
         return "\r\n".join([*head, "", ""]).encode() + self.body
 

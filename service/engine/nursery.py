@@ -120,6 +120,9 @@ class Nursery:
     def _start(self) -> socket.socket:
         if self._control is not None:
             self._control.close()
+        if self._cradle is not None:  # it does not listen any more
+            self._cradle.kill()
+            self._cradle.wait()
         self._control, theirs = socket.socketpair()
         with theirs:
             order = json.dumps([theirs.fileno(), list(map(str, sys.path)), self._entry, self._modules])

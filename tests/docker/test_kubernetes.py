@@ -64,7 +64,6 @@ def test_pods_have_time_to_drain_and_settings_that_the_server_knows(name: str) -
 @pytest.fixture(scope="module")
 def paths() -> set[str]:
     app = create_app(Settings(decode_workers=1))
-    app.state.runtime.decoding.close()
     return set(app.openapi()["paths"])
 
 

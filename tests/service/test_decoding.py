@@ -32,19 +32,23 @@ def faulty() -> Iterator[Preprocessor[Any]]:
 
 
 @pytest.fixture
-def pool() -> Iterator[DecodePool]:
-    with DecodePool(workers=2, timeout_s=PATIENCE_S, memory_bytes=MEMORY) as pool:
-        yield pool
+def pool() -> DecodePool:
+    return DecodePool(workers=2, timeout_s=PATIENCE_S, memory_bytes=MEMORY)
 
 
 @pytest.fixture
-def lone_worker() -> Iterator[DecodePool]:
-    with DecodePool(workers=1, timeout_s=PATIENCE_S, memory_bytes=MEMORY) as pool:
-        yield pool
+def lone_worker() -> DecodePool:
+    return DecodePool(workers=1, timeout_s=PATIENCE_S, memory_bytes=MEMORY)
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, PATIENCE_S))
+def run(pool: DecodePool, work: Coroutine[Any, Any, T]) -> T:
+    """What comes of work that uses the pool, which is closed behind it."""
+
+    async def use() -> T:
+        async with pool, asyncio.timeout(PATIENCE_S):
+            return await work
+
+    return asyncio.run(use())
 
 
 def picture(width: int = 90, height: int = 60) -> bytes:
@@ -71,14 +75,14 @@ def is_gone(pid: int) -> bool:
 def test_a_worker_decodes_as_this_process_does(pool: DecodePool) -> None:
     payload = picture()
     expected = ImagePreprocessor().decode(payload, ImageOptions())
-    sample = run(pool.decode(ImagePreprocessor(), payload, ImageOptions()))
+    sample = run(pool, pool.decode(ImagePreprocessor(), payload, ImageOptions()))
     np.testing.assert_array_equal(sample.array, expected.array)
     assert sample.description == expected.description
 
 
 def test_workers_import_no_torch(pool: DecodePool, faulty: Preprocessor[Any]) -> None:
     assert "torch" in sys.modules
-    facts = run(pool.decode(faulty, b"", None)).description
+    facts = run(pool, pool.decode(faulty, b"", None)).description
     assert facts["pid"] != os.getpid()
     assert not facts["torch"]
 
@@ -91,15 +95,15 @@ def test_workers_do_not_run_the_main_script_again(
     main = ModuleType("__main__")
     main.__file__ = str(script)
     monkeypatch.setitem(sys.modules, "__main__", main)
-    with DecodePool(1, PATIENCE_S, MEMORY) as pool:
-        run(pool.decode(faulty, b"", None))
+    pool = DecodePool(1, PATIENCE_S, MEMORY)
+    run(pool, pool.decode(faulty, b"", None))
     assert not trace.exists()
     assert sys.modules["__main__"] is main
 
 
 def test_a_worker_can_be_stopped_while_it_is_lost_in_a_decoder(pool: DecodePool, faulty: Preprocessor[Any]) -> None:
     # A handler in Python would wait for the decoder, and the pool would hold everybody's channel until it gave up
-    assert run(pool.decode(faulty, b"", None)).description["dies_at_once"]
+    assert run(pool, pool.decode(faulty, b"", None)).description["dies_at_once"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,7 @@ def test_a_fatal_file_fails_alone(
         files = [b""] * 5 + [fault] + [b""] * 5 + [fault] + [b""] * 5
         return await asyncio.gather(*(pool.decode(faulty, file, None) for file in files), return_exceptions=True)
 
-    results = run(crowd())
+    results = run(pool, crowd())
     for victim in (results.pop(11), results.pop(5)):
         assert type(victim) is kind
         assert victim.code == code
@@ -135,8 +139,8 @@ def test_a_file_that_takes_too_long_is_refused(faulty: Preprocessor[Any], fault:
         await asyncio.gather(*(pool.decode(faulty, b"", None) for _ in range(5)))
         return refusal.value
 
-    with DecodePool(workers=2, timeout_s=2, memory_bytes=MEMORY) as pool:
-        error = run(too_long(pool))
+    pool = DecodePool(workers=2, timeout_s=2, memory_bytes=MEMORY)
+    error = run(pool, too_long(pool))
     assert (error.code, error.limit) == ("decode_timeout", 2)
 
 
@@ -150,12 +154,12 @@ def test_a_slow_file_does_not_hold_up_others(
         await asyncio.gather(*(pool.decode(faulty, b"", None) for _ in range(5)))
         return not slow.done() and slow.cancel()
 
-    assert run(overtake())
+    assert run(pool, overtake())
 
 
 def test_a_refusal_travels_intact(pool: DecodePool, faulty: Preprocessor[Any]) -> None:
     with pytest.raises(TooLarge) as refusal:
-        run(pool.decode(faulty, b"refuse", None))
+        run(pool, pool.decode(faulty, b"refuse", None))
     error = refusal.value
     assert (error.code, error.detail, error.limit, error.actual) == ("too_many_frogs", "seven frogs", 6, 7)
 
@@ -164,7 +168,7 @@ def test_a_file_that_kills_its_worker_is_tried_once(
     lone_worker: DecodePool, faulty: Preprocessor[Any], tmp_path: Path
 ) -> None:
     with pytest.raises(UndecodableInput):
-        run(lone_worker.decode(faulty, b"exit", tmp_path / "log"))
+        run(lone_worker, lone_worker.decode(faulty, b"exit", tmp_path / "log"))
     assert len((tmp_path / "log").read_text().split()) == 1
 
 
@@ -182,7 +186,7 @@ def test_cancelling_stops_the_work_and_frees_the_worker(
             await lone_worker.decode(faulty, b"", None)
         return pid
 
-    assert is_gone(run(give_up()))
+    assert is_gone(run(lone_worker, give_up()))
 
 
 def test_cancelling_a_file_that_waits_costs_no_worker(
@@ -197,7 +201,7 @@ def test_cancelling_a_file_that_waits_costs_no_worker(
         after = await lone_worker.decode(faulty, b"", None)
         return before.description["pid"], after.description["pid"]
 
-    before, after = run(give_up())
+    before, after = run(lone_worker, give_up())
     assert before == after
     assert len((tmp_path / "log").read_text().split()) == 1
 
@@ -211,49 +215,67 @@ def test_idle_workers_that_are_killed_are_replaced(pool: DecodePool, faulty: Pre
             os.kill(await pid(), signal.SIGKILL)
             await asyncio.gather(*(pid() for _ in range(10)))
 
-    run(survive())
+    run(pool, survive())
 
 
 def test_thirty_megabytes_pass(pool: DecodePool) -> None:
     payload = picture() + bytes(30_000_000)
-    assert run(pool.decode(ImagePreprocessor(size=32), payload, ImageOptions())).description["bytes"] == len(payload)
+    assert run(pool, pool.decode(ImagePreprocessor(size=32), payload, ImageOptions())).description["bytes"] == len(
+        payload
+    )
 
 
 def test_a_payload_that_leaves_no_memory_to_decode_it_is_refused(faulty: Preprocessor[Any]) -> None:
-    with DecodePool(1, PATIENCE_S, 1_000_000) as pool, pytest.raises(TooLarge) as refusal:
-        run(pool.decode(faulty, bytes(250_001), None))
+    pool = DecodePool(1, PATIENCE_S, 1_000_000)
+    with pytest.raises(TooLarge) as refusal:
+        run(pool, pool.decode(faulty, bytes(250_001), None))
     assert (refusal.value.code, refusal.value.limit, refusal.value.actual) == ("too_much_memory", 250_000, 250_001)
 
 
-def test_warm_up_fails_where_workers_cannot_start() -> None:
-    with (
-        DecodePool(1, PATIENCE_S, MEMORY, modules=["no_such_module"]) as pool,
-        pytest.raises(DecodersUnavailable, match="0 of 1 decode workers started"),
-    ):
-        pool.warm_up()
+def test_starting_fails_where_workers_cannot_start() -> None:
+    pool = DecodePool(1, PATIENCE_S, MEMORY, modules=["no_such_module"])
+    with pytest.raises(DecodersUnavailable, match="0 of 1 decode workers started"):
+        run(pool, pool.start())
 
 
-def test_closing_leaves_no_worker_and_tells_those_who_wait(faulty: Preprocessor[Any], tmp_path: Path) -> None:
-    async def close_early(pool: DecodePool) -> list[Any]:
+def test_files_are_refused_at_once_where_workers_cannot_start(faulty: Preprocessor[Any]) -> None:
+    pool = DecodePool(1, PATIENCE_S, MEMORY, modules=["no_such_module"])
+    with pytest.raises(DecodersUnavailable, match="stop as soon as they start"):
+        run(pool, pool.decode(faulty, b"", None))
+
+
+def test_workers_are_back_after_what_they_are_forked_from_was_killed(
+    pool: DecodePool, faulty: Preprocessor[Any]
+) -> None:
+    async def survive() -> list[Sample]:
+        await pool.start()
+        assert pool.cradle is not None
+        os.kill(pool.cradle, signal.SIGKILL)
+        return await asyncio.gather(*(pool.decode(faulty, b"", None) for _ in range(5)))
+
+    assert len(run(pool, survive())) == 5
+
+
+def test_closing_leaves_no_worker_and_tells_those_who_wait(
+    pool: DecodePool, faulty: Preprocessor[Any], tmp_path: Path
+) -> None:
+    async def close_early() -> list[Any]:
         tasks = [asyncio.create_task(pool.decode(faulty, b"spin", tmp_path / "log")) for _ in range(3)]
         await until_started(tmp_path / "log", 2)
-        await asyncio.to_thread(pool.close)
+        await pool.close()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    with DecodePool(2, PATIENCE_S, MEMORY) as pool:
-        results = run(close_early(pool))
+    results = run(pool, close_early())
     assert [type(result) for result in results] == [DecodersUnavailable] * 3
     assert all(is_gone(int(pid)) for pid in (tmp_path / "log").read_text().split())
 
 
-def test_closing_while_a_large_payload_is_on_its_way_ends_cleanly(faulty: Preprocessor[Any]) -> None:
-    async def close_early(pool: DecodePool) -> list[Any]:
+def test_closing_while_a_large_payload_is_on_its_way_ends_cleanly(pool: DecodePool, faulty: Preprocessor[Any]) -> None:
+    async def close_early() -> list[Any]:
+        await pool.start()
         tasks = [asyncio.create_task(pool.decode(faulty, bytes(30_000_000), None)) for _ in range(4)]
         await asyncio.sleep(0)
-        await asyncio.to_thread(pool.close)
+        await pool.close()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    with DecodePool(2, PATIENCE_S, MEMORY) as pool:
-        pool.warm_up()
-        results = run(close_early(pool))
-    assert {type(result) for result in results} <= {DecodersUnavailable, UndecodableInput}
+    assert {type(result) for result in run(pool, close_early())} <= {DecodersUnavailable, UndecodableInput}

@@ -60,7 +60,6 @@ class LostEngine(FakeEngine):
 def test_a_lost_engine_is_not_ready_while_the_batches_that_it_had_are_under_way(settings: Settings) -> None:
     async def scenario() -> None:
         runtime, engine = Runtime(settings), LostEngine()
-        runtime.decoding.close()
         runtime.engine, runtime.scheduler = engine, Scheduler(engine, 4)
         engine.gate.clear()
         waiting = asyncio.create_task(runtime.scheduler.submit("model", [view(1)]))

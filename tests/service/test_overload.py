@@ -59,7 +59,6 @@ def slow_server(loop: VirtualTimeLoop, decode_s: float) -> tuple[ASGIApp, FakeEn
     """Everything but HTTP, decoders and a model, whose time is as given."""
     settings = Settings(decode_workers=WORKERS, max_batch_size=BATCH, max_queue_wait_s=WAIT_S, max_queue=1000)
     runtime = Runtime(settings)
-    runtime.decoding.close()
     engine = TimedEngine()
     runtime.scheduler = Scheduler(engine, BATCH, clock=loop.time)
     runtime.estimates = Estimates(runtime.scheduler.costs, BATCH)
