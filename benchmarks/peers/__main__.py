@@ -1,0 +1,76 @@
+"""This project's server beside LitServe, BentoML and Ray Serve: same model, same pictures, same load, one core each.
+
+    python -m benchmarks.peers [--seconds S] ours=PYTHON litserve=PYTHON bentoml=PYTHON ray=PYTHON
+
+Each PYTHON is an interpreter that has the framework installed; conflicting ones need environments of their own. The
+generator has the first core of the machine, the servers the second. Rows go to benchmarks/results/peers.csv; those that
+are there already are not measured again, so that a run that was cut off goes on where it was.
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.peers.candidates import CANDIDATES, Candidate
+from benchmarks.peers.family import started
+from benchmarks.peers.measuring import TERMS, Figures, Measuring
+from benchmarks.recording import RESULTS, append_rows, machine
+
+FILE = "peers.csv"
+PORT = 8780
+
+
+def version_of(candidate: Candidate, python: Path) -> str:
+    program = f"import importlib.metadata as m; print(m.version({candidate.distribution!r}))"
+    return subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def measured() -> set[tuple[str, str]]:
+    path = RESULTS / FILE
+    if not path.exists():
+        return set()
+    with path.open(newline="") as file:
+        return {(row["candidate"], row["workload"]) for row in csv.DictReader(file)}
+
+
+def measure(name: str, workload: str, python: Path, seconds: float) -> Figures:
+    candidate, terms = CANDIDATES[name], TERMS[workload]
+    os.sched_setaffinity(0, {0})
+    environment = {
+        **dict(candidate.environment),
+        "PEER_WORKLOAD": workload,
+        "PEER_PORT": str(PORT),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path.cwd()),
+    }
+    log = Path(tempfile.gettempdir()) / f"peer-{name}-{workload}.log"
+    with started(candidate.command(python, PORT), environment, 1, log) as family:
+        measuring = Measuring(family, PORT, terms, seconds)
+        figures = {**measuring.row(), **measuring.breaking()}
+    return {"candidate": name, "version": version_of(candidate, python), "workload": workload, **figures}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each load")
+    parser.add_argument("candidates", nargs="+", metavar="NAME=PYTHON", help=f"of: {', '.join(CANDIDATES)}")
+    arguments = parser.parse_args()
+    pythons = dict(pair.split("=", 1) for pair in arguments.candidates)
+    for workload in TERMS:
+        for name, python in pythons.items():
+            if (name, workload) in measured():
+                continue
+            try:
+                row = measure(name, workload, Path(python), arguments.seconds)
+            except TimeoutError as error:
+                sys.stderr.write(f"{name}, {workload}: {error}\n")
+                continue
+            append_rows(FILE, [{**machine("cpu"), **row}])
+
+
+if __name__ == "__main__":
+    main()

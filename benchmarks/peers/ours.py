@@ -1,0 +1,24 @@
+"""This project's server as it is; it has its own decode worker and its own engine process, and waits for a second at
+most."""
+
+from benchmarks.null_server import null_pipelines
+from benchmarks.peers.workload import CLOTHING, MAX_BATCH, PORT, WORKLOAD
+from service.engine.base import Load
+from service.pipeline import load_pipelines
+from service.server import run_server
+from service.settings import Settings
+
+LOADS: dict[str, Load] = {"null": null_pipelines, "clothing10": load_pipelines}
+
+if __name__ == "__main__":
+    settings = Settings(
+        port=PORT,
+        device="cpu",
+        threads=1,
+        decode_workers=1,
+        max_batch_size=MAX_BATCH,
+        max_queue_wait_s=1,
+        checkpoints=(CLOTHING,),
+        log_level="warning",  # none of the candidates writes a line for each request
+    )
+    run_server(settings, LOADS[WORKLOAD])
