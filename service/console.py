@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 
 from models.checkpoint import CheckpointError, ModelCard
 from models.heads.base import InvalidOption
@@ -26,15 +27,22 @@ err = Console(stderr=True)
 
 
 def models_table(models: Iterable[ModelInfo]) -> Table:
-    table = Table("model", "endpoint", "device", "precision", "trained on", "metrics", title="Models")
+    """Fits 80 columns where names do; /models tells the rest."""
+    table = Table(
+        *(Column(name, no_wrap=True) for name in ("model", "endpoint", "runs on", "metrics")),
+        title="Models",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for model in models:
-        about = (model.card.data, metrics_line(model.card))
-        table.add_row(model.name, f"/{model.path}", model.device, model.precision, *about)
+        table.add_row(model.name, f"/{model.path}", f"{model.device}, {model.precision}", metrics(model.card))
     return table
 
 
-def metrics_line(card: ModelCard) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in card.metrics.items())
+def metrics(card: ModelCard) -> str:
+    """The first on the test split, where there is one."""
+    known = sorted(card.metrics.items(), key=lambda metric: not metric[0].startswith("test_"))
+    return "".join(f"{name} {value:.3f}" for name, value in known[:1])
 
 
 def show_serving(url: str, models: Sequence[ModelInfo]) -> None:
