@@ -21,7 +21,7 @@ from preprocessors.histories.known_stations import KnownStations
 from preprocessors.histories.refusal import HOUR, damaged, iso
 from preprocessors.histories.station import Stations
 from preprocessors.histories.terms import Terms
-from preprocessors.histories.variable import VARIABLES, Variable, variable
+from preprocessors.histories.variable import CANONICAL, VARIABLES, Variable, variable
 from preprocessors.histories.weather_options import WeatherOptions
 
 if TYPE_CHECKING:
@@ -56,13 +56,15 @@ class ForecastRequest:
 
     def told(self, slots: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """As the sender would write it; nothing that is told is out of the variable's range."""
-        values = np.empty((slots[0].shape[1], len(self.stations)))
+        values = np.empty((len(self.stations), slots[0].shape[1]), np.float32)
         for view, places in zip(slots, self.slots, strict=True):
-            filled = places != ABSENT
-            values[:, places[filled]] = view[: len(places)][filled].T
+            filled = np.flatnonzero(places != ABSENT)
+            values[places[filled]] = view[filled]
         measured: Variable = VARIABLES[self.variable]
-        known = measured.units[self.units].from_canonical(np.clip(values, measured.low, measured.high))
-        return np.ascontiguousarray(known, np.float32)
+        np.clip(values, measured.low, measured.high, out=values)
+        unit = measured.units[self.units]
+        known = values if unit == CANONICAL else unit.from_canonical(values.astype(np.float64))
+        return np.ascontiguousarray(known.T, np.float32)
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,11 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
 
     def slots(self, stations: Stations) -> Sequence[Indices]:
         """Which station stands in which slot, for each tree that the network takes."""
-        known = bool(self.stations) and stations is self.known.network
-        return self._known_slots if known else self._arranged(stations)
+        return self._known_slots if self._is_known(stations) else self._arranged(stations)
+
+    def _is_known(self, stations: Stations) -> bool:
+        """It is the very network that the model was trained on, about which much is known beforehand."""
+        return bool(self.stations) and stations is self.known.network
 
     @cached_property
     def _known_slots(self) -> Sequence[Indices]:
@@ -150,12 +155,18 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
     def _arranged(self, stations: Stations) -> Sequence[Indices]:
         return arranged(self.tree, stations.latitude.tolist(), stations.longitude.tolist(), stations.ids)
 
+    @cached_property
+    def _known_places(self) -> NDArray[np.float64]:
+        return self._places(self.known.network)
+
+    def _places(self, stations: Stations) -> NDArray[np.float64]:
+        return np.column_stack((*self.known.standardized(stations), stations.longitude / DEGREES_PER_HOUR))
+
     def rows(self, values: Array, hour: int, stations: Stations) -> NDArray[np.float32]:
         """(N, 5 + T): what a slot holds of a station. values: (T, N). hour: of the first, since 1970."""
-        hours = np.full(len(stations), hour)
-        facts = (*self.known.standardized(stations), stations.longitude / DEGREES_PER_HOUR, hours)
         rows = np.empty((len(stations), FACTS + len(values)), np.float32)
-        rows[:, :FACTS] = np.column_stack(facts)
+        rows[:, : FACTS - 1] = self._known_places if self._is_known(stations) else self._places(stations)
+        rows[:, FACTS - 1] = hour
         rows[:, FACTS:] = values.T
         return rows
 

@@ -17,10 +17,10 @@ def without_gaps(
     values: Values, missing: Missing, start: datetime, stations: Stations, terms: Terms
 ) -> tuple[Values, int]:
     """(T, N) without NaN, and how many there were. A station's first and last are held."""
+    if not np.isnan(values.min()):  # NaN where one is missing
+        return values, 0
     gaps = np.isnan(values)
     count = int(gaps.sum())
-    if not count:
-        return values, 0
     if missing is Missing.ERROR:
         step, station = np.unravel_index(gaps.argmax(), gaps.shape)
         where = place(start, int(step), stations.ids[int(station)])
