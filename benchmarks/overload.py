@@ -27,7 +27,6 @@ SETTINGS = {
     "MAX_BATCH_SIZE": "4",
     "MAX_QUEUE_WAIT_S": "1",
     "LOG_LEVEL": "warning",
-    "ENGINE": "thread",
 }
 FACTORS = (0.7, 2, 10, 0.7)
 

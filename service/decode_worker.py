@@ -1,6 +1,7 @@
 """What runs inside a decode worker. Imports no torch: a worker is forked in milliseconds and takes some 30 MB."""
 
 import logging
+import os
 import pickle
 import resource
 import signal
@@ -20,6 +21,7 @@ from service.engine.arena import Arena, Block
 
 ORDER = struct.Struct("<QQ")  # before every order: its length, and that of the file behind it
 ANSWER = struct.Struct("<Q")  # before every answer: its length. Both are pickled
+COURTESY = 5  # niceness: where cores are few, the event loop and the engine go first
 TAKEN: Block = (1, "|u1", (), 0)  # in the memory shared with the server: a file has come, and is being decoded
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ def prepared(memory_bytes: int, modules: Sequence[str]) -> bytes:
 def prepare(memory_bytes: int, modules: Sequence[str]) -> None:
     """Import what decodes, then limit what a decode may add to the address space of this process."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.nice(COURTESY)
     warnings.simplefilter("ignore")  # they are about the senders' files, and nobody reads them here
     for module in modules:
         import_module(module)

@@ -31,7 +31,11 @@ class Estimates:
         return self.sample(model) if model else Load(items=1)
 
     def sample(self, model: str) -> Load:
-        return Load(items=1, decode_s=self._decode[model].seconds(1), device_s=self.device_s(model, 1))
+        return Load(items=1, decode_s=self.decode_s(model), device_s=self.device_s(model, 1))
+
+    def decode_s(self, model: str) -> float:
+        """Of one file; nothing, before there was one."""
+        return self._decode[model].seconds(1)
 
     def device_s(self, model: str, views: int) -> float:
         """The share that so many views have of full batches: those of other requests fill them up."""

@@ -33,6 +33,8 @@ from service.traffic import Traffic
 
 Announce = Callable[[list[ModelInfo]], None]
 
+EXPRESS_WORKERS = 1  # more than the settings say, for files that take no time
+
 log = logging.getLogger(__name__)
 
 
@@ -86,9 +88,9 @@ class Runtime:
         bounds = Bounds(settings.max_queue, settings.max_queue_bytes, settings.max_queue_wait_s)
         self.admission = Admission(bounds, settings.decode_workers)
         self.metrics.watch(self.admission, self.traffic, self.engine, lambda: self.models.values())
-        self.decode_slots = Slots(settings.decode_workers)
+        self.decode_slots = Slots(settings.decode_workers, EXPRESS_WORKERS)
         self.decoding = DecodePool(
-            settings.decode_workers,
+            settings.decode_workers + EXPRESS_WORKERS,
             settings.decode_timeout_s,
             settings.decode_memory_bytes,
             modules=sorted({task.preprocessor.__module__ for task in TASKS.values()}),
@@ -208,7 +210,7 @@ class Runtime:
         call.model = model.name
         place = call.take_place() or self.admission.admit(self.estimates.sample(model.key), call.priority)
         with place:
-            async with self.decode_slots.hold(call.priority):
+            async with self.decode_slots.hold(call.priority, model.key, self.estimates.decode_s(model.key)):
                 started = time.perf_counter()
                 sample = await self.decoding.decode(model.preprocessor, payload, options)
             decode_s = time.perf_counter() - started

@@ -17,6 +17,10 @@ from service.lane import Item, Lane, Prediction, Submission
 from service.priority import Priority
 from service.turns import Turn, Turns
 
+# A batch stands ready behind one that is shorter than this. Behind a longer one the gap is nothing beside it, and what
+# would stand there grows, gives way to what is urgent, and is not computed for those who leave.
+PREFETCH_S = 0.02
+
 OnBatch = Callable[[str, int, float], None]
 
 
@@ -42,6 +46,7 @@ class Scheduler:
         self._turns = Turns(self._cost)
         self._running: set[asyncio.Task[None]] = set()
         self._free_since = 0.0
+        self._expected_s = 0.0  # of the batch that was cut last
         self._woken = False
 
     async def submit(
@@ -97,6 +102,7 @@ class Scheduler:
             batch = turn.lane.cut(self._clock(), self.max_batch_size, self.max_batch_elements)
             if batch:
                 self._turns.take(turn)
+                self._expected_s = self.costs[turn.lane.model].seconds(len(batch))
                 task = asyncio.get_running_loop().create_task(self._run(turn, batch))
                 self._running.add(task)
                 task.add_done_callback(self._ended)
@@ -104,10 +110,10 @@ class Scheduler:
     def _next(self) -> Turn | None:
         """Whose batch to cut now, if any.
 
-        Behind a running batch only a full one that somebody waits for is worth being prefetched: another would grow
-        if it waited, and bulk work must not stand in the way of what comes meanwhile.
+        Behind a short running batch only a full one that somebody waits for is worth being prefetched: another would
+        grow if it waited, and bulk work must not stand in the way of what comes meanwhile.
         """
-        if len(self._running) >= self.engine.depth:
+        if len(self._running) >= self.engine.depth or (self._running and self._expected_s > PREFETCH_S):
             return None
         turn = self._turns.next()
         if turn is None or not self._running:

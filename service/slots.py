@@ -1,54 +1,121 @@
-"""A number of places of work, and the queue for them."""
+"""A number of places of work, and the queues for them."""
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from service.fair_share import FairShare
 from service.priority import SHARES, Priority
 
+QUICK_S = 0.05  # what is expected to take longer has no business on an express slot
+
+
+@dataclass(eq=False)
+class Claim:
+    """Somebody's work, expected to take so long. turn: what it is let in with, whether on an express slot; or None,
+    where it need not wait.
+    """
+
+    claimant: str
+    priority: Priority
+    cost_s: float
+    turn: asyncio.Future[bool] | None = None
+
+    @property
+    def quick(self) -> bool:
+        return self.cost_s <= QUICK_S
+
 
 class Slots:
-    """A semaphore with a queue for each priority, where the interactive one goes first and bulk work never starves."""
+    """A semaphore for those who share a resource, each of whom gets as much of its time as the others that wait.
 
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._queues: dict[Priority, deque[asyncio.Future[None]]] = {priority: deque() for priority in Priority}
-        self._share: FairShare[Priority] = FairShare(SHARES)
+    Bulk work gets the rest, and never starves. express: slots more, for quick work alone, so that a photograph does not
+    stand behind films however many there are.
+    """
+
+    def __init__(self, count: int, express: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._free = {False: count, True: express}
+        self._clock = clock
+        self._queues: dict[Priority, dict[str, deque[Claim]]] = {priority: {} for priority in Priority}
+        self._claimants: dict[Priority, FairShare[str]] = {priority: FairShare() for priority in Priority}
+        self._priorities: FairShare[Priority] = FairShare(SHARES)
 
     @asynccontextmanager
-    async def hold(self, priority: Priority) -> AsyncIterator[None]:
-        """Wait for a slot, and keep it inside the block."""
-        await self._acquire(priority)
+    async def hold(self, priority: Priority, claimant: str = "", cost_s: float = 0.0) -> AsyncIterator[None]:
+        """Wait for a slot, and keep it inside the block. cost_s: how long that is expected to be."""
+        claim = Claim(claimant, priority, cost_s)
+        express = await self._acquire(claim)
+        started = self._clock()
         try:
             yield
         finally:
-            self._release()
+            self._settle(claim, self._clock() - started)
+            self._release(express)
 
-    async def _acquire(self, priority: Priority) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queues[priority].append(turn)
+    async def _acquire(self, claim: Claim) -> bool:
+        """Whether it is an express slot."""
+        for express in (False, True):
+            if self._free[express] and (claim.quick or not express):
+                self._free[express] -= 1
+                return express
+        claim.turn = asyncio.get_running_loop().create_future()
+        queues = self._queues[claim.priority]
+        queues.setdefault(claim.claimant, deque()).append(claim)
         try:
-            await turn
+            return await claim.turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                with suppress(ValueError):  # a slot was about to be handed to it
-                    self._queues[priority].remove(turn)
-            else:
-                self._release()
+            if claim.turn.cancelled():
+                self._drop(claim)
+            else:  # a slot was handed to it this moment
+                self._release(claim.turn.result())
             raise
 
-    def _release(self) -> None:
-        """Hand the slot to the next who waits."""
-        while waiting := {priority: 1.0 for priority, queue in self._queues.items() if queue}:
-            priority = self._share.next(waiting)
-            turn = self._queues[priority].popleft()
-            if not turn.cancelled():
-                self._share.charge(priority, waiting)
-                turn.set_result(None)
+    def _drop(self, claim: Claim) -> None:
+        queue = self._queues[claim.priority].get(claim.claimant, deque())
+        if claim in queue:
+            queue.remove(claim)
+        if not queue:
+            self._queues[claim.priority].pop(claim.claimant, None)
+
+    def _release(self, express: bool) -> None:
+        """Hand the slot to the next who waits and may have it."""
+        while (claim := self._next(express)) is not None:
+            self._drop(claim)
+            assert claim.turn is not None
+            if not claim.turn.cancelled():
+                claim.turn.set_result(express)
                 return
-        self._free += 1
+        self._free[express] += 1
+
+    def _next(self, express: bool) -> Claim | None:
+        """Of those at the heads of the queues; it is charged for its turn."""
+        heads = {priority: self._heads(priority, express) for priority in Priority}
+        chosen = {
+            priority: claims[self._claimants[priority].next(_costs(claims))]
+            for priority, claims in heads.items()
+            if claims
+        }
+        if not chosen:
+            return None
+        by_priority = {priority: claim.cost_s for priority, claim in chosen.items()}
+        claim = chosen[self._priorities.next(by_priority)]
+        self._priorities.charge(claim.priority, by_priority)
+        self._claimants[claim.priority].charge(claim.claimant, _costs(heads[claim.priority]))
+        return claim
+
+    def _heads(self, priority: Priority, express: bool) -> dict[str, Claim]:
+        heads = {claimant: queue[0] for claimant, queue in self._queues[priority].items()}
+        return {claimant: claim for claimant, claim in heads.items() if claim.quick or not express}
+
+    def _settle(self, claim: Claim, seconds: float) -> None:
+        """It took so long in truth."""
+        if claim.turn is not None:
+            self._priorities.settle(claim.priority, seconds - claim.cost_s)
+            self._claimants[claim.priority].settle(claim.claimant, seconds - claim.cost_s)
+
+
+def _costs(claims: dict[str, Claim]) -> dict[str, float]:
+    return {claimant: claim.cost_s for claimant, claim in claims.items()}

@@ -15,6 +15,7 @@ from benchmarks.reliability.server import Server, serving
 
 SAMPLE_S, BATCH = 0.05, 4
 RATE, BEFORE_S, AFTER_S = 14.0, 3.0, 2.0  # 70 % of what it can do
+BURST = 24  # requests right before the signal: more than a second of work
 ROUNDS = 5
 UNDER_WAY_S = 0.1  # what was written so long before the signal has been let in
 DRAIN_S, AT_ONCE_S = 30.0, 1.0
@@ -63,6 +64,8 @@ def _ended(offset_s: float) -> Ending:
         processes = server.processes
         with ThreadPoolExecutor(64) as pool:
             asked = _ask(server, pool, BEFORE_S + offset_s)
+            asked += [_post(server, pool) for _ in range(BURST)]
+            time.sleep(2 * UNDER_WAY_S)
             told = time.monotonic()
             server.end()
             unready_s = _until_unready(server) - told
@@ -77,8 +80,12 @@ def _ask(server: Server, pool: ThreadPoolExecutor, seconds: float) -> "list[Futu
     futures, start = [], time.monotonic()
     for number in range(int(RATE * seconds)):
         time.sleep(max(0.0, start + number / RATE - time.monotonic()))
-        futures.append(pool.submit(lambda: server.client().post("/classify/image", payload(1))))
+        futures.append(_post(server, pool))
     return futures
+
+
+def _post(server: Server, pool: ThreadPoolExecutor) -> "Future[Reply]":
+    return pool.submit(lambda: server.client().post("/classify/image", payload(1)))
 
 
 def _until_unready(server: Server) -> float:
@@ -95,7 +102,7 @@ def _twice() -> list[Finding]:
     ):
         processes = server.processes
         for _ in range(QUEUED):
-            pool.submit(lambda: server.client().post("/classify/image", payload(1)))
+            _post(server, pool)
         time.sleep(LONG_S)
         server.end()
         time.sleep(LONG_S / 2)

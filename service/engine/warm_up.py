@@ -19,7 +19,7 @@ def warmed_up(pipelines: Mapping[str, Pipeline], settings: Settings, device: Dev
     with device.tuning(settings.tuning_s, settings.cache_folder):
         if not device.captures:
             for pipeline in pipelines.values():
-                pipeline.warm_up(settings.max_batch_size)
+                pipeline.warm_up(1)  # the largest batch is run when the server learns its cost
         return {name: run_on(device, pipeline, settings) for name, pipeline in pipelines.items()}
 
 

@@ -319,6 +319,22 @@ def test_only_a_full_batch_that_somebody_waits_for_is_cut_before_the_engine_is_f
     run(scenario())
 
 
+def test_behind_a_long_batch_views_wait_where_they_can_still_leave() -> None:
+    async def scenario() -> None:
+        engine = FakeEngine(depth=2, cost=lambda model, size: 1.0)
+        queue = scheduler(engine, max_batch_size=2)
+        queue.costs["a"].observe(1, 1.0)
+        tasks = [await occupied(queue, engine), *(submit(queue, 1.0 + i) for i in range(4))]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        engine.gate.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert [values for _, values in engine.batches[1:]] == [[2.0, 3.0], [4.0]]
+
+    run(scenario())
+
+
 def test_no_more_batches_are_outstanding_than_the_engine_takes() -> None:
     async def scenario() -> None:
         engine = FakeEngine(depth=2)

@@ -42,7 +42,7 @@ def test_no_more_hold_a_slot_than_there_are_whoever_is_cancelled() -> None:
 
 def test_who_is_waited_for_goes_first_and_bulk_work_does_not_starve() -> None:
     async def scenario() -> list[Priority]:
-        slots, log = Slots(1), list[Priority]()
+        slots, log = Slots(1, clock=lambda: 0.0), list[Priority]()
         first = asyncio.create_task(hold(slots, Priority.BULK, log, steps=5))
         await asyncio.sleep(0)
         waiting = [hold(slots, Priority.BULK, log) for _ in range(5)]
@@ -58,7 +58,7 @@ def test_who_is_waited_for_goes_first_and_bulk_work_does_not_starve() -> None:
 
 def test_a_slot_that_was_handed_to_somebody_who_leaves_is_handed_on() -> None:
     async def scenario() -> None:
-        slots, log = Slots(1), list[Priority]()
+        slots, log = Slots(1, clock=lambda: 0.0), list[Priority]()
         async with slots.hold(Priority.INTERACTIVE):
             leaving = asyncio.create_task(hold(slots, Priority.INTERACTIVE, log))
             await asyncio.sleep(0)
@@ -68,3 +68,73 @@ def test_a_slot_that_was_handed_to_somebody_who_leaves_is_handed_on() -> None:
         assert log == [Priority.BULK]
 
     asyncio.run(scenario())
+
+
+FILM, PHOTO = 0.2, 0.002  # seconds
+
+
+def test_those_who_share_slots_get_equal_time_whatever_they_take() -> None:
+    async def scenario() -> list[str]:
+        now, log = 0.0, list[str]()
+        slots = Slots(1, clock=lambda: now)
+
+        async def work(claimant: str, seconds: float) -> None:
+            nonlocal now
+            async with slots.hold(Priority.INTERACTIVE, claimant, seconds):
+                await asyncio.sleep(0)
+                now += seconds
+                log.append(claimant)
+
+        films = [work("film", FILM) for _ in range(20)]
+        photos = [work("photo", PHOTO) for _ in range(200)]
+        await asyncio.gather(*films, *photos)
+        return log
+
+    log = asyncio.run(scenario())
+    first_photos = log.index("photo")
+    assert first_photos <= 2  # they need not wait for all of the films that came before them
+    assert log[: log.index("film", first_photos)].count("photo") > 50
+
+
+def test_what_takes_longer_than_was_expected_is_charged_for() -> None:
+    async def scenario() -> list[str]:
+        now, log = 0.0, list[str]()
+        slots = Slots(1, clock=lambda: now)
+
+        async def work(claimant: str, seconds: float) -> None:
+            nonlocal now
+            async with slots.hold(Priority.INTERACTIVE, claimant, 1.0):
+                await asyncio.sleep(0)
+                now += seconds
+                log.append(claimant)
+
+        await asyncio.gather(*(work("slow", 4.0) for _ in range(20)), *(work("fast", 1.0) for _ in range(80)))
+        return log
+
+    log = asyncio.run(scenario())
+    assert 6 <= log[:50].count("slow") <= 14  # a fifth
+
+
+def test_quick_work_has_a_slot_that_long_work_is_kept_from() -> None:
+    async def scenario() -> None:
+        slots = Slots(1, express=1)
+        async with slots.hold(Priority.INTERACTIVE, "film", FILM):
+            film = asyncio.create_task(hold_for(slots, "film", FILM))
+            await asyncio.sleep(0)
+            async with asyncio.timeout(5), slots.hold(Priority.INTERACTIVE, "photo", PHOTO):
+                photo = asyncio.create_task(hold_for(slots, "photo", PHOTO))
+                await asyncio.sleep(0)
+                assert not photo.done()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert photo.done()
+            assert not film.done()
+        async with asyncio.timeout(5):
+            await film
+
+    asyncio.run(scenario())
+
+
+async def hold_for(slots: Slots, claimant: str, cost_s: float) -> None:
+    async with slots.hold(Priority.INTERACTIVE, claimant, cost_s):
+        pass
