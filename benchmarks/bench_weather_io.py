@@ -21,7 +21,8 @@ from benchmarks.recording import append_rows, machine
 from preprocessors.histories.weather_options import WeatherOptions
 from preprocessors.weather import WeatherPreprocessor
 from service.answers import npy_bytes
-from service.engine.nursery import PATIENCE, THRIFT
+from service.decoding import KEPT
+from service.engine.nursery import PATIENCE, thrift
 from service.json_answer import to_json
 
 STATIONS, HOURS, AHEAD, ROUNDS = 3850, 48, 24, 60
@@ -83,7 +84,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    environment = {**THRIFT, **PATIENCE, "OMP_NUM_THREADS": "1"}
+    environment = {**thrift(KEPT), **PATIENCE, "OMP_NUM_THREADS": "1"}
     if any(os.environ.get(name) != value for name, value in environment.items()):  # read when a process starts
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.bench_weather_io"], {**os.environ, **environment})
     main()

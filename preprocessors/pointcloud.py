@@ -28,6 +28,7 @@ OVERSAMPLING = 2
 MOST_DROPPED = 0.5
 MOST_NAMES = 200  # characters of them in a message
 LARGEST = float(np.finfo(np.float32).max)
+LARGEST_ATTRIBUTE = 1e6  # in any unit; positions are normalised, but from attributes like these no network computes
 AXES = {sign + axis: (index, factor) for index, axis in enumerate("xyz") for sign, factor in (("", 1), ("-", -1))}
 
 Values = NDArray[np.float64]
@@ -140,14 +141,16 @@ class PointCloudPreprocessor(Preprocessor[PointCloudOptions]):
         return batch.float()
 
     def _usable(self, cloud: Cloud) -> tuple[Values, NDArray[np.int64]]:
-        """(N, 3 + attributes) and (F, 3), of the points whose values are numbers that float32 holds."""
+        """(N, 3 + attributes) and (F, 3), of the points whose values are numbers, and no absurd ones."""
         if not len(cloud.points):
             raise damaged("it holds no points")
         values = np.column_stack([cloud.points, *(self._attribute(cloud, name) for name in self.attributes)])
-        usable = (np.abs(values) <= LARGEST).all(axis=1)
+        largest = [LARGEST] * 3 + [LARGEST_ATTRIBUTE] * len(self.attributes)
+        usable = (np.abs(values) <= largest).all(axis=1)
         dropped = len(values) - int(usable.sum())
         if dropped > MOST_DROPPED * len(values):
-            raise damaged(f"{dropped} of its {len(values)} points are not finite")
+            beyond = f", or beyond {LARGEST_ATTRIBUTE:g} in an attribute" if self.attributes else ""
+            raise damaged(f"{dropped} of its {len(values)} points are not finite{beyond}")
         faces = cloud.faces[usable[cloud.faces].all(axis=1)]
         return values[usable], (np.cumsum(usable) - 1)[faces]
 

@@ -10,6 +10,7 @@ from service.decode_link import DecodeLink, DecodeWorkerLost
 from service.engine.nursery import Nursery
 
 START_PATIENCE_S = 60.0
+KEPT = 48 << 20  # bytes: enough for files of a usual size, little enough for many workers
 PAYLOAD_COPIES = 4  # of the payload, that receiving and reading it may take
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class DecodePool:
     ) -> None:
         self.workers, self.timeout_s, self.memory_bytes = workers, timeout_s, memory_bytes
         self._modules = tuple(modules)
-        self._nursery = Nursery("service.decode_worker:main", self._modules)
+        self._nursery = Nursery("service.decode_worker:main", self._modules, KEPT)
         self._free: list[DecodeLink | None] = [None] * workers  # None: there is room for a worker
         self._places = asyncio.Semaphore(workers)  # as many as there are free; it lets callers in as they came
         self._links: set[DecodeLink] = set()

@@ -120,8 +120,8 @@ class Runtime:
     async def _load(self) -> None:
         try:
             started = time.perf_counter()
-            await self.decoding.start()
-            for model in (await self.engine.start()).models.values():
+            loaded, _ = await asyncio.gather(self.engine.start(), self.decoding.start())
+            for model in loaded.models.values():
                 await self._learn_costs(model)
             self.repository.open()
             log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)

@@ -15,8 +15,8 @@ QUICK_S = 0.05  # what is expected to take longer has no business on an express 
 
 @dataclass(eq=False)
 class Claim:
-    """Somebody's work, expected to take so long. turn: what it is let in with, whether on an express slot; or None,
-    where it need not wait.
+    """Somebody's work. cost_s: how long it is expected to take; 0: nobody knows. turn: whether it is let in on an
+    express slot, once it is; None where it need not wait.
     """
 
     claimant: str
@@ -26,7 +26,7 @@ class Claim:
 
     @property
     def quick(self) -> bool:
-        return self.cost_s <= QUICK_S
+        return 0 < self.cost_s <= QUICK_S
 
 
 class Slots:

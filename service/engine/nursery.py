@@ -24,8 +24,9 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"
 # 75 ms took over a second. The operator's own choice goes before.
 PATIENCE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 # Feature maps of megabytes come and go in every pass. Given back to the system each time, their pages are cleared anew
-# for the next: a sixth of a pass of eight pictures. These are the largest maps to keep, and how much in all.
-THRIFT = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(512 << 20)}
+# for the next: a sixth of a pass of eight pictures, a third of a large forecast's reading. These are the largest maps
+# to keep, and how much in all of what a process does not use.
+LARGEST_KEPT, KEPT = 32 << 20, 512 << 20  # bytes
 END_PATIENCE_S = 5.0
 
 
@@ -80,11 +81,16 @@ class Nursery:
     """Starts its server with the first fork, and anew should it have died. Close it, and its forks end.
 
     entry: "module:function", called in every fork with the file descriptors it was given; returns the exit code.
-    modules: what the server imports, so that forks need not.
+    modules: what the server imports, so that forks need not. kept: bytes that a fork frees and does not give back.
     """
 
-    def __init__(self, entry: str = "service.engine.worker:main", modules: Sequence[str] = ("service.pipeline",)):
-        self._entry, self._modules = entry, tuple(modules)
+    def __init__(
+        self,
+        entry: str = "service.engine.worker:main",
+        modules: Sequence[str] = ("service.pipeline",),
+        kept: int = KEPT,
+    ) -> None:
+        self._entry, self._modules, self._kept = entry, tuple(modules), kept
         self._cradle: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
@@ -130,9 +136,14 @@ class Nursery:
                 [sys.executable, "-c", PROGRAM, order],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={**PATIENCE, **THRIFT, **os.environ, **ENVIRONMENT},
+                env={**PATIENCE, **thrift(self._kept), **os.environ, **ENVIRONMENT},
             )
         return self._control
+
+
+def thrift(kept: int) -> dict[str, str]:
+    """What has the C library keep memory."""
+    return {"MALLOC_MMAP_THRESHOLD_": str(LARGEST_KEPT), "MALLOC_TRIM_THRESHOLD_": str(kept)}
 
 
 def _outlive(process: subprocess.Popen[bytes]) -> None:

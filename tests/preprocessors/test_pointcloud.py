@@ -127,9 +127,10 @@ def test_points_that_are_not_finite_are_dropped_and_counted() -> None:
     np.testing.assert_allclose(sample.array, unit(holed[kept]), atol=1e-6)
 
 
-def test_points_whose_attribute_is_not_finite_are_dropped() -> None:
+@pytest.mark.parametrize("absurd", [np.nan, np.inf, -1e30])
+def test_points_whose_attribute_is_no_sensible_number_are_dropped(absurd: float) -> None:
     values = INTENSITY.copy()
-    values[5] = np.nan
+    values[5] = absurd
     payload = npz(points=cloud(300), intensity=values)
     for attributes, dropped in (((), 0), (("intensity",), 1)):
         sample = PointCloudPreprocessor(attributes=attributes).decode(payload, PointCloudOptions())
