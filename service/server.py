@@ -51,6 +51,7 @@ def run_server(settings: Settings, load: Load = load_pipelines) -> None:
     logs.configure(settings.log_level, settings.log_format)
 
     def announce(models: list[ModelInfo]) -> None:
+        gc.freeze()  # what is here by now stays: walking over it took a third of a second in the middle of requests
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         if settings.log_format is LogFormat.JSON:
             log.info("serving at http://%s:%s/docs", host, port)
