@@ -1,5 +1,7 @@
 """How long a batch will take, learned from those before it."""
 
+import math
+
 MEMORY = 0.95  # weight that the past keeps at every observation: about the last twenty count
 DISTINCT = 1e-3  # variance of sizes, relative to the square of their mean, below which a slope would be noise
 
@@ -14,6 +16,7 @@ class CostModel:
     def __init__(self) -> None:
         self._weight = self._n = self._s = self._nn = self._ns = 0.0
         self._start, self._slope = 0.0, 0.0
+        self._fits = False
 
     def observe(self, n: int, seconds: float) -> None:
         """A batch of n took so long."""
@@ -23,11 +26,17 @@ class CostModel:
         self._nn = MEMORY * self._nn + n * n
         self._ns = MEMORY * self._ns + n * seconds
         variance = self._weight * self._nn - self._n**2
-        self._start, self._slope = self._fitted(variance) if variance > DISTINCT * self._n**2 else self._scaled()
+        distinct = variance > DISTINCT * self._n**2
+        self._start, self._slope = self._fitted(variance) if distinct else self._scaled()
+        self._fits |= distinct
 
     def seconds(self, n: float) -> float:
         """Predicted time of a batch of n."""
         return self._start + self._slope * n
+
+    def within(self, seconds: float) -> float:
+        """The largest batch whose samples, without what every batch costs, take no longer; infinite until known."""
+        return seconds / self._slope if self._fits and self._slope else math.inf
 
     def _fitted(self, variance: float) -> tuple[float, float]:
         slope = (self._weight * self._ns - self._n * self._s) / variance

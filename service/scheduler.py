@@ -21,6 +21,10 @@ from service.turns import Turn, Turns
 # would stand there grows, gives way to what is urgent, and is not computed for those who leave.
 PREFETCH_S = 0.02
 
+# Samples of a batch that take longer are left for the next: on a CPU a large batch gains little, and whoever comes
+# meanwhile would wait for all of it. A GPU computes its largest in less.
+LONGEST_BATCH_S = 0.1
+
 OnBatch = Callable[[str, int, float], None]
 
 
@@ -88,7 +92,11 @@ class Scheduler:
             await asyncio.wait(self._running)
 
     def _cost(self, lane: Lane) -> float:
-        return self.costs[lane.model].seconds(min(len(lane), self.max_batch_size))
+        return self.costs[lane.model].seconds(min(len(lane), self._largest(lane.model)))
+
+    def _largest(self, model: str) -> int:
+        """Most views of one batch."""
+        return max(1, int(min(self.max_batch_size, self.costs[model].within(LONGEST_BATCH_S))))
 
     def _wake(self) -> None:
         """Look for work once those who are about to submit have done so."""
@@ -99,7 +107,7 @@ class Scheduler:
     def _fill(self) -> None:
         self._woken = False
         while (turn := self._next()) is not None:
-            batch = turn.lane.cut(self._clock(), self.max_batch_size, self.max_batch_elements)
+            batch = turn.lane.cut(self._clock(), self._largest(turn.lane.model), self.max_batch_elements)
             if batch:
                 self._turns.take(turn)
                 self._expected_s = self.costs[turn.lane.model].seconds(len(batch))
@@ -118,7 +126,7 @@ class Scheduler:
         turn = self._turns.next()
         if turn is None or not self._running:
             return turn
-        full = len(turn.lane) >= self.max_batch_size
+        full = len(turn.lane) >= self._largest(turn.lane.model)
         return turn if full and turn.lane.priority is Priority.INTERACTIVE else None
 
     async def _run(self, turn: Turn, batch: list[Item]) -> None:

@@ -413,3 +413,15 @@ def test_ten_thousand_marked_views_are_never_swapped_whoever_leaves() -> None:
         assert sum(values == [] for values, _ in outcomes) > 500
 
     run(scenario())
+
+
+def test_a_batch_is_no_longer_than_others_should_have_to_wait() -> None:
+    async def scenario() -> None:
+        engine = FakeEngine(cost=lambda model, size: 0.01 + 0.03 * size)
+        queue = scheduler(engine, max_batch_size=16)
+        for size in (1, 16):
+            queue.costs["a"].observe(size, 0.01 + 0.03 * size)
+        await asyncio.gather(*(submit(queue, float(i)) for i in range(10)))
+        assert [len(values) for _, values in engine.batches] == [3, 3, 3, 1]
+
+    run(scenario())
