@@ -77,7 +77,9 @@ class Settings(BaseSettings):
     max_items: int = Field(32, ge=1, description="Most files in one request")
     max_body_bytes: int = Field(32 * MEGABYTE, ge=1, description="Largest request body")
     decode_workers: int = Field(
-        default_factory=lambda: min(8, cpu_limit()), ge=1, description="Processes that decode files; one more takes those alone that are decoded at once"
+        default_factory=lambda: min(8, cpu_limit()),
+        ge=1,
+        description="Processes that decode files; one more takes those alone that are quickly decoded",
     )
     decode_timeout_s: float = Field(10.0, gt=0, description="Longest decoding of one file")
     decode_memory_bytes: int = Field(2_000 * MEGABYTE, gt=0, description="Most memory that decoding one file may take")

@@ -16,7 +16,7 @@ from service.bench.open_loop import Generator
 from service.bench.shot import Address, Shot
 
 WATCHED = "benchmarks.reliability.watched_server"
-CRADLE = "service.engine.cradle"
+CRADLE = "service.engine.worker:main"  # in its command line; decode workers are forked from another one
 
 
 @dataclass(frozen=True)
