@@ -21,7 +21,7 @@ from service.engine.arena import Arena, Block
 
 ORDER = struct.Struct("<QQ")  # before every order: its length, and that of the file behind it
 ANSWER = struct.Struct("<Q")  # before every answer: its length. Both are pickled
-COURTESY = 5  # niceness: where cores are few, the event loop and the engine go first
+COURTESY = 5  # niceness beyond that of other forks: where cores are few, the engine goes first
 TAKEN: Block = (1, "|u1", (), 0)  # in the memory shared with the server: a file has come, and is being decoded
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from service.engine.warm_up import Run, run_on
 from service.pipeline import Pipeline, load_pipeline
 from service.settings import Settings
 
-GIVING_WAY = 10  # nice value: about a tenth of a core that both want
+GIVING_WAY = 15  # nice value, where other threads have 5: about a tenth of a core that both want
 
 log = logging.getLogger(__name__)
 

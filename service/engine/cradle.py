@@ -20,6 +20,7 @@ from typing import NoReturn
 
 STATUS = struct.Struct("q")  # what a fork's status pipe carries: its process id, and in the end its exit code
 MAX_FDS = 32
+COURTESY = 5  # niceness of forks: they compute, and where cores are few the server's event loop goes first
 PR_SET_PDEATHSIG = 1
 
 Main = Callable[[Sequence[int]], int]
@@ -78,6 +79,7 @@ class Cradle:
         code = 1
         try:
             _die_with(cradle)
+            os.nice(COURTESY)
             self._selector.close()
             self._control.close()
             for other in self._forks.values():

@@ -235,3 +235,18 @@ def test_forks_end_with_the_server_though_they_hang(stopped: bool) -> None:
     while not all(map(gone, pids)):
         assert time.monotonic() < deadline, "an orphan was left"
         time.sleep(0.01)
+
+
+def test_forks_give_way_to_the_process_that_answers() -> None:
+    async def scenario() -> None:
+        async with a_nursery("report") as nursery:
+            process, connection = await forked(nursery)
+            await facts(connection)
+            while process.pid is None:
+                await asyncio.sleep(0.001)
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
+            connection.send(b"\0")
+            await process.wait(30)
+            connection.close()
+
+    run(scenario())
