@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from service.fair_share import FairShare
-from service.priority import SHARES, Priority
+from service.priority import Priority
+from service.priority_share import PriorityShare
 
 QUICK_S = 0.05  # what is expected to take longer has no business on an express slot
 
@@ -40,8 +40,7 @@ class Slots:
         self._free = {False: count, True: express}
         self._clock = clock
         self._queues: dict[Priority, dict[str, deque[Claim]]] = {priority: {} for priority in Priority}
-        self._claimants: dict[Priority, FairShare[str]] = {priority: FairShare() for priority in Priority}
-        self._priorities: FairShare[Priority] = FairShare(SHARES)
+        self._share = PriorityShare()
 
     @asynccontextmanager
     async def hold(self, priority: Priority, claimant: str = "", cost_s: float = 0.0) -> AsyncIterator[None]:
@@ -92,30 +91,17 @@ class Slots:
 
     def _next(self, express: bool) -> Claim | None:
         """Of those at the heads of the queues; it is charged for its turn."""
-        heads = {priority: self._heads(priority, express) for priority in Priority}
-        chosen = {
-            priority: claims[self._claimants[priority].next(_costs(claims))]
-            for priority, claims in heads.items()
-            if claims
-        }
-        if not chosen:
+        choice = self._share.next({priority: self._costs(priority, express) for priority in Priority})
+        if choice is None:
             return None
-        by_priority = {priority: claim.cost_s for priority, claim in chosen.items()}
-        claim = chosen[self._priorities.next(by_priority)]
-        self._priorities.charge(claim.priority, by_priority)
-        self._claimants[claim.priority].charge(claim.claimant, _costs(heads[claim.priority]))
-        return claim
+        self._share.charge(choice)
+        return self._queues[choice.priority][choice.claimant][0]
 
-    def _heads(self, priority: Priority, express: bool) -> dict[str, Claim]:
+    def _costs(self, priority: Priority, express: bool) -> dict[str, float]:
         heads = {claimant: queue[0] for claimant, queue in self._queues[priority].items()}
-        return {claimant: claim for claimant, claim in heads.items() if claim.quick or not express}
+        return {claimant: claim.cost_s for claimant, claim in heads.items() if claim.quick or not express}
 
     def _settle(self, claim: Claim, seconds: float) -> None:
         """It took so long in truth."""
         if claim.turn is not None:
-            self._priorities.settle(claim.priority, seconds - claim.cost_s)
-            self._claimants[claim.priority].settle(claim.claimant, seconds - claim.cost_s)
-
-
-def _costs(claims: dict[str, Claim]) -> dict[str, float]:
-    return {claimant: claim.cost_s for claimant, claim in claims.items()}
+            self._share.settle(claim.priority, claim.claimant, seconds - claim.cost_s)

@@ -3,24 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.fair_share import FairShare
 from service.lane import Lane
-from service.priority import SHARES, Priority
+from service.priority import Priority
+from service.priority_share import Choice, PriorityShare
 
 Cost = Callable[[Lane], float]
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A lane that may go, and what the next batch of everybody who waits would cost, in seconds."""
+    """A lane that may go, and among whom it was chosen."""
 
     lane: Lane
-    by_model: dict[str, float]
-    by_priority: dict[Priority, float]
-
-    @property
-    def cost(self) -> float:
-        return self.by_model[self.lane.model]
+    choice: Choice
 
 
 class Turns:
@@ -29,8 +24,7 @@ class Turns:
     def __init__(self, cost: Cost) -> None:
         self._cost = cost
         self._lanes: dict[Priority, dict[str, Lane]] = {priority: {} for priority in Priority}
-        self._models: dict[Priority, FairShare[str]] = {priority: FairShare() for priority in Priority}
-        self._priorities: FairShare[Priority] = FairShare(SHARES)
+        self._share = PriorityShare()
 
     def lane(self, model: str, priority: Priority) -> Lane:
         lanes = self._lanes[priority]
@@ -45,22 +39,15 @@ class Turns:
 
     def next(self) -> Turn | None:
         """Who is next, or None where nobody waits. It counts once it is taken."""
-        costs = {priority: self._costs(priority) for priority in Priority}
-        models = {priority: self._models[priority].next(waiting) for priority, waiting in costs.items() if waiting}
-        if not models:
-            return None
-        by_priority = {priority: costs[priority][model] for priority, model in models.items()}
-        chosen = self._priorities.next(by_priority)
-        return Turn(self._lanes[chosen][models[chosen]], costs[chosen], by_priority)
+        choice = self._share.next({priority: self._costs(lanes) for priority, lanes in self._lanes.items()})
+        return Turn(self._lanes[choice.priority][choice.claimant], choice) if choice else None
 
     def take(self, turn: Turn) -> None:
-        self._priorities.charge(turn.lane.priority, turn.by_priority)
-        self._models[turn.lane.priority].charge(turn.lane.model, turn.by_model)
+        self._share.charge(turn.choice)
 
     def settle(self, turn: Turn, seconds: float) -> None:
         """The turn took so long in truth."""
-        self._priorities.settle(turn.lane.priority, seconds - turn.cost)
-        self._models[turn.lane.priority].settle(turn.lane.model, seconds - turn.cost)
+        self._share.settle(turn.lane.priority, turn.lane.model, seconds - turn.choice.cost)
 
-    def _costs(self, priority: Priority) -> dict[str, float]:
-        return {model: self._cost(lane) for model, lane in self._lanes[priority].items() if len(lane)}
+    def _costs(self, lanes: dict[str, Lane]) -> dict[str, float]:
+        return {model: self._cost(lane) for model, lane in lanes.items() if len(lane)}

@@ -73,22 +73,28 @@ def test_a_slot_that_was_handed_to_somebody_who_leaves_is_handed_on() -> None:
 FILM, PHOTO = 0.2, 0.002  # seconds
 
 
+class Bench:
+    """One slot, and a clock that moves by what the work on it takes."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._slots = Slots(1, clock=lambda: self._now)
+        self.log: list[str] = []
+
+    async def work(self, claimant: str, seconds: float, expected_s: float) -> None:
+        async with self._slots.hold(Priority.INTERACTIVE, claimant, expected_s):
+            await asyncio.sleep(0)
+            self._now += seconds
+            self.log.append(claimant)
+
+
 def test_those_who_share_slots_get_equal_time_whatever_they_take() -> None:
     async def scenario() -> list[str]:
-        now, log = 0.0, list[str]()
-        slots = Slots(1, clock=lambda: now)
-
-        async def work(claimant: str, seconds: float) -> None:
-            nonlocal now
-            async with slots.hold(Priority.INTERACTIVE, claimant, seconds):
-                await asyncio.sleep(0)
-                now += seconds
-                log.append(claimant)
-
-        films = [work("film", FILM) for _ in range(20)]
-        photos = [work("photo", PHOTO) for _ in range(200)]
+        bench = Bench()
+        films = [bench.work("film", FILM, FILM) for _ in range(20)]
+        photos = [bench.work("photo", PHOTO, PHOTO) for _ in range(200)]
         await asyncio.gather(*films, *photos)
-        return log
+        return bench.log
 
     log = asyncio.run(scenario())
     first_photos = log.index("photo")
@@ -98,18 +104,13 @@ def test_those_who_share_slots_get_equal_time_whatever_they_take() -> None:
 
 def test_what_takes_longer_than_was_expected_is_charged_for() -> None:
     async def scenario() -> list[str]:
-        now, log = 0.0, list[str]()
-        slots = Slots(1, clock=lambda: now)
-
-        async def work(claimant: str, seconds: float) -> None:
-            nonlocal now
-            async with slots.hold(Priority.INTERACTIVE, claimant, 1.0):
-                await asyncio.sleep(0)
-                now += seconds
-                log.append(claimant)
-
-        await asyncio.gather(*(work("slow", 4.0) for _ in range(20)), *(work("fast", 1.0) for _ in range(80)))
-        return log
+        bench = Bench()
+        slow, fast = (
+            (bench.work("slow", 4.0, 1.0) for _ in range(20)),
+            (bench.work("fast", 1.0, 1.0) for _ in range(80)),
+        )
+        await asyncio.gather(*slow, *fast)
+        return bench.log
 
     log = asyncio.run(scenario())
     assert 6 <= log[:50].count("slow") <= 14  # a fifth
