@@ -21,7 +21,7 @@ from preprocessors.histories.known_stations import KnownStations
 from preprocessors.histories.refusal import HOUR, damaged, iso
 from preprocessors.histories.station import Stations
 from preprocessors.histories.terms import Terms
-from preprocessors.histories.variable import CANONICAL, VARIABLES, Variable, variable
+from preprocessors.histories.variable import VARIABLES, Variable, variable
 from preprocessors.histories.weather_options import WeatherOptions
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class ForecastRequest:
             values[places[filled]] = view[filled]
         measured: Variable = VARIABLES[self.variable]
         np.clip(values, measured.low, measured.high, out=values)
-        unit = measured.units[self.units]
-        known = values if unit == CANONICAL else unit.from_canonical(values.astype(np.float64))
+        known = measured.units[self.units].from_canonical(values)
         return np.ascontiguousarray(known.T, np.float32)
 
 

@@ -24,8 +24,11 @@ class Unit:
             return values
         return (values + self.shift) * self.factor / self.divisor
 
-    def from_canonical(self, values: Values) -> Values:
-        return values * self.divisor / self.factor - self.shift
+    def from_canonical(self, values: NDArray[np.float32]) -> NDArray[np.floating]:
+        """In double precision, so that 21.3 is 213 tenths."""
+        if self == CANONICAL:
+            return values
+        return values.astype(np.float64) * self.divisor / self.factor - self.shift
 
 
 CANONICAL = Unit()
