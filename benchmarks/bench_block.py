@@ -11,7 +11,6 @@ there is one small block, to try the script.
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.bench_depthwise_conv2d import BYTES_PER_SECOND, ERRORS, median_ms
+from benchmarks.map_problem import MapProblem
 from benchmarks.recording import machine
 from benchmarks.resuming import run_remaining
 from kernels.dispatch import triton_runs
@@ -35,20 +35,10 @@ BLOCK_STEPS = tuple(name for name in STEPS if name != "norm")
 PLAIN = "plain modules, contiguous"
 
 
-@dataclass(frozen=True)
-class Problem:
-    n: int
-    channels: int
-    side: int
-    size: int
-    dtype: torch.dtype
-
-    def __str__(self) -> str:
-        return f"{self.n}x{self.channels}x{self.side}x{self.side} K{self.size} {str(self.dtype).partition('.')[2]}"
-
+class Problem(MapProblem):
     @property
     def traffic_ms(self) -> float:
-        return 1e3 * FUSED_BYTES * self.n * self.channels * self.side**2 / BYTES_PER_SECOND
+        return 1e3 * FUSED_BYTES * self.elements / BYTES_PER_SECOND
 
 
 def problems(device: str) -> Iterator[Problem]:

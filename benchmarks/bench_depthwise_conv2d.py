@@ -15,11 +15,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from benchmarks.map_problem import MapProblem
 from benchmarks.recording import machine
 from benchmarks.resuming import run_remaining
 from kernels import depthwise_conv2d
@@ -44,24 +44,13 @@ CANDIDATES = {  # name -> (backend, layout)
 }
 
 
-@dataclass(frozen=True)
-class Problem:
-    n: int
-    channels: int
-    side: int
-    size: int
-    dtype: torch.dtype
-
-    def __str__(self) -> str:
-        return f"{self.n}x{self.channels}x{self.side}x{self.side} K{self.size} {str(self.dtype).partition('.')[2]}"
-
+class Problem(MapProblem):
     def roofline_ms(self) -> float:
         """Map in and out once, or the taps that meet the map."""
-        elements = self.n * self.channels * self.side**2
         reach = self.size // 2
         taps = sum(min(i + reach, self.side - 1) - max(i - reach, 0) + 1 for i in range(self.side)) / self.side
-        multiply_adds = 0.0 if self.dtype.itemsize == 2 else elements * taps**2 / MULTIPLY_ADDS_PER_SECOND
-        return 1e3 * max(2 * elements * self.dtype.itemsize / BYTES_PER_SECOND, multiply_adds)
+        multiply_adds = 0.0 if self.dtype.itemsize == 2 else self.elements * taps**2 / MULTIPLY_ADDS_PER_SECOND
+        return 1e3 * max(2 * self.elements * self.dtype.itemsize / BYTES_PER_SECOND, multiply_adds)
 
 
 def problems(device: str) -> Iterator[Problem]:

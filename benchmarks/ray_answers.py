@@ -2,15 +2,12 @@
 
 import http.client
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.running_server import running
 from service.settings import Settings
 
 VOLATILE = {"id", "request_id", "timing_ms", "batch_size"}
@@ -67,26 +64,9 @@ def differences(one: int, other: int) -> tuple[int, list[str]]:
 def plain_server(settings: Settings) -> Iterator[int]:
     """The port of a server without Ray."""
     given = settings.model_dump(mode="json", include=settings.model_fields_set - {"port"})
-    chosen = {f"UNIREPLKNET_{name.upper()}": str(value) for name, value in {**given, "port": PORT}.items()}
-    command = [sys.executable, "-m", "service", "serve"]
-    with subprocess.Popen(command, env={**os.environ, **chosen, "UNIREPLKNET_LOG_LEVEL": "warning"}) as process:
-        try:
-            _await_readiness()
-            yield PORT
-        finally:
-            process.terminate()
-
-
-def _await_readiness() -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        try:
-            if ask(PORT, Question("GET", "/health/ready")).status == http.client.OK:
-                return
-        except OSError:
-            pass
-        time.sleep(0.2)
-    raise TimeoutError("the plain server did not become ready within 180 s")
+    chosen = {name.upper(): str(value) for name, value in {**given, "port": PORT, "log_level": "warning"}.items()}
+    with running("service", ["serve"], PORT, chosen):
+        yield PORT
 
 
 def _steady(content: Any) -> Any:

@@ -28,6 +28,8 @@ def _processor() -> str:
 
 def append_rows(name: str, rows: Sequence[dict[str, Any]]) -> None:
     """Add rows to a results file, and show them."""
+    if not rows:
+        return
     path = RESULTS / name
     new = not path.exists()
     with path.open("a", newline="") as file:

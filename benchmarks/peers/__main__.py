@@ -8,17 +8,20 @@ are there already are not measured again, so that a run that was cut off goes on
 """
 
 import argparse
-import csv
+import math
 import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.peers.candidates import CANDIDATES, Candidate
 from benchmarks.peers.family import started
 from benchmarks.peers.measuring import TERMS, Figures, Measuring
-from benchmarks.recording import RESULTS, append_rows, machine
+from benchmarks.recording import machine
+from benchmarks.resuming import run_remaining
 
 FILE = "peers.csv"
 PORT = 8780
@@ -29,15 +32,26 @@ def version_of(candidate: Candidate, python: Path) -> str:
     return subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def measured() -> set[tuple[str, str]]:
-    path = RESULTS / FILE
-    if not path.exists():
-        return set()
-    with path.open(newline="") as file:
-        return {(row["candidate"], row["workload"]) for row in csv.DictReader(file)}
+class Trial(NamedTuple):
+    name: str
+    workload: str
+    python: Path
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.workload}"
 
 
-def measure(name: str, workload: str, python: Path, seconds: float) -> Figures:
+def measure(trial: Trial, seconds: float) -> list[Figures]:
+    """Nothing of a server that did not become ready: it is tried again by the next call."""
+    try:
+        return [figures(trial, seconds)]
+    except TimeoutError as error:
+        sys.stderr.write(f"{trial}: {error}\n")
+        return []
+
+
+def figures(trial: Trial, seconds: float) -> Figures:
+    name, workload, python = trial
     candidate, terms = CANDIDATES[name], TERMS[workload]
     os.sched_setaffinity(0, {0})
     environment = {
@@ -50,8 +64,8 @@ def measure(name: str, workload: str, python: Path, seconds: float) -> Figures:
     log = Path(tempfile.gettempdir()) / f"peer-{name}-{workload}.log"
     with started(candidate.command(python, PORT), environment, 1, log) as family:
         measuring = Measuring(family, PORT, terms, seconds)
-        figures = {**measuring.row(), **measuring.breaking()}
-    return {"candidate": name, "version": version_of(candidate, python), "workload": workload, **figures}
+        found = {**measuring.row(), **measuring.breaking()}
+    return {"candidate": name, "version": version_of(candidate, python), "workload": workload, **found}
 
 
 def main() -> None:
@@ -60,16 +74,8 @@ def main() -> None:
     parser.add_argument("candidates", nargs="+", metavar="NAME=PYTHON", help=f"of: {', '.join(CANDIDATES)}")
     arguments = parser.parse_args()
     pythons = dict(pair.split("=", 1) for pair in arguments.candidates)
-    for workload in TERMS:
-        for name, python in pythons.items():
-            if (name, workload) in measured():
-                continue
-            try:
-                row = measure(name, workload, Path(python), arguments.seconds)
-            except TimeoutError as error:
-                sys.stderr.write(f"{name}, {workload}: {error}\n")
-                continue
-            append_rows(FILE, [{**machine("cpu"), **row}])
+    trials = [Trial(name, workload, Path(python)) for workload in TERMS for name, python in pythons.items()]
+    run_remaining(FILE, machine("cpu"), trials, partial(measure, seconds=arguments.seconds), math.inf)
 
 
 if __name__ == "__main__":
