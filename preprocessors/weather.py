@@ -62,8 +62,7 @@ class ForecastRequest:
             values[places[filled]] = view[filled]
         measured: Variable = VARIABLES[self.variable]
         np.clip(values, measured.low, measured.high, out=values)
-        known = measured.units[self.units].from_canonical(values)
-        return np.ascontiguousarray(known.T, np.float32)
+        return np.ascontiguousarray(measured.units[self.units].told(values).T)
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,16 @@ class Unit:
             return values
         return (values + self.shift) * self.factor / self.divisor
 
-    def from_canonical(self, values: NDArray[np.float32]) -> NDArray[np.floating]:
-        """In double precision, so that 21.3 is 213 tenths."""
+    def from_canonical(self, values: Values) -> Values:
         if self == CANONICAL:
             return values
-        return values.astype(np.float64) * self.divisor / self.factor - self.shift
+        return values * self.divisor / self.factor - self.shift
+
+    def told(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`from_canonical` in single precision, after computing in double: 21.3 is 213 tenths."""
+        if self == CANONICAL:
+            return values
+        return self.from_canonical(values.astype(np.float64)).astype(np.float32)
 
 
 CANONICAL = Unit()
