@@ -1,5 +1,17 @@
 """`python -m service` is the console script `unireplknet`."""
 
-from service.cli import main
+import sys
 
-main()
+from service.engine import head_start
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["serve"]:
+        head_start.begin()
+    from service.cli import app  # torch and all: seconds in which the other process does the same
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -186,7 +186,3 @@ def choose(pipelines: dict[str, Pipeline], task: str | None, model: str | None) 
         raise CheckpointError(f"no model {model or 'at all'} for the task {task or 'of any kind'}; there is: {known}")
     first = {p.path: p for p in reversed(fitting)}
     return [first[path] for path in TASKS if path in first]
-
-
-def main() -> None:
-    app()

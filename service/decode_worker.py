@@ -4,7 +4,6 @@ import logging
 import os
 import pickle
 import resource
-import signal
 import socket
 import struct
 import sys
@@ -56,7 +55,6 @@ def prepared(memory_bytes: int, modules: Sequence[str]) -> bytes:
 
 def prepare(memory_bytes: int, modules: Sequence[str]) -> None:
     """Import what decodes, then limit what a decode may add to the address space of this process."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.nice(COURTESY)
     warnings.simplefilter("ignore")  # they are about the senders' files, and nobody reads them here
     for module in modules:

@@ -14,6 +14,7 @@ from service import logs
 from service.app import create_app
 from service.connection import Connection
 from service.console import show_serving
+from service.engine import head_start
 from service.engine.base import Load, ModelInfo
 from service.pipeline import load_pipelines
 from service.runtime import Runtime
@@ -59,6 +60,7 @@ def run_server(settings: Settings, load: Load = load_pipelines) -> None:
             show_serving(f"http://{host}:{port}", models)
 
     app = create_app(settings, announce, load)
+    head_start.end()  # another kind of engine has no use for it
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -121,7 +121,10 @@ def _die_with(parent: int) -> None:
 
 def main(control: int, entry: str, modules: Sequence[str]) -> None:
     """entry: "module:function" that forks run. modules: what is imported once, for all of them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal, and the server decides
+    # Ctrl-C reaches the whole terminal, and service managers may tell every process of a service to end. The server
+    # decides: whom it has let in it will answer, and for that it needs its forks
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_IGN)
     module, _, function = entry.partition(":")
     run = getattr(import_module(module), function)
     for name in modules:

@@ -27,7 +27,6 @@ PATIENCE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 # for the next: a sixth of a pass of eight pictures, a third of a large forecast's reading. These are the largest maps
 # to keep, and how much in all of what a process does not use.
 LARGEST_KEPT, KEPT = 32 << 20, 512 << 20  # bytes
-END_PATIENCE_S = 5.0
 
 
 class ForkedProcess:
@@ -78,7 +77,7 @@ class ForkedProcess:
 
 
 class Nursery:
-    """Starts its server with the first fork, and anew should it have died. Close it, and its forks end.
+    """Starts its server with the first fork or before, and anew should it have died. Close it, and its forks end.
 
     entry: "module:function", called in every fork with the file descriptors it was given; returns the exit code.
     modules: what the server imports, so that forks need not. kept: bytes that a fork frees and does not give back.
@@ -98,6 +97,11 @@ class Nursery:
     def pid(self) -> int | None:
         return self._cradle.pid if self._cradle else None
 
+    def start(self) -> None:
+        """Have the server begin to import what forks need; the first of them comes sooner then."""
+        if self._cradle is None:
+            self._start()
+
     def fork(self, fds: Sequence[int]) -> ForkedProcess:
         """Ask for a process that holds copies of these descriptors; it need not run yet when this returns."""
         status, told = os.pipe()
@@ -107,14 +111,17 @@ class Nursery:
             os.close(told)
         return ForkedProcess(status)
 
-    async def close(self) -> None:
-        cradle, self._cradle = self._cradle, None
+    def kill(self) -> None:
+        """At once, with all forks."""
         if self._control is not None:
             self._control.close()
-            self._control = None
-        if cradle is not None:
-            cradle.terminate()  # it may be importing still
-            await asyncio.to_thread(_outlive, cradle)
+        if self._cradle is not None:
+            self._cradle.kill()  # it may be importing still
+            self._cradle.wait()
+        self._control = self._cradle = None
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.kill)
 
     def _request(self, fds: list[int]) -> None:
         if self._cradle is not None and self._cradle.poll() is None and self._control is not None:
@@ -124,11 +131,7 @@ class Nursery:
         socket.send_fds(self._start(), [b"f"], fds)
 
     def _start(self) -> socket.socket:
-        if self._control is not None:
-            self._control.close()
-        if self._cradle is not None:  # it does not listen any more
-            self._cradle.kill()
-            self._cradle.wait()
+        self.kill()  # it does not listen any more
         self._control, theirs = socket.socketpair()
         with theirs:
             order = json.dumps([theirs.fileno(), list(map(str, sys.path)), self._entry, self._modules])
@@ -144,12 +147,3 @@ class Nursery:
 def thrift(kept: int) -> dict[str, str]:
     """What has the C library keep memory."""
     return {"MALLOC_MMAP_THRESHOLD_": str(LARGEST_KEPT), "MALLOC_TRIM_THRESHOLD_": str(kept)}
-
-
-def _outlive(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a process that has been told to end, and see to it if need be."""
-    try:
-        process.wait(END_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

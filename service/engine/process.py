@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from models.heads.base import Row
 from preprocessors.base import Array
+from service.engine import head_start
 from service.engine.base import (
     EngineOptions,
     EngineState,
@@ -52,7 +53,7 @@ class ProcessEngine:
         self.loaded = Loaded({})
         self._settings = settings.model_copy(update={"device": device}) if device else settings
         self._options, self._load, self._on_lost = options, load, on_lost
-        self._nursery, self._own_nursery = nursery or Nursery(), nursery is None
+        self._nursery, self._own_nursery = nursery or head_start.taken(), nursery is None
         self._usual_start_s = 1.0
         self._room = asyncio.Semaphore(options.depth)
         self._link: EngineLink | None = None

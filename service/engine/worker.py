@@ -3,7 +3,6 @@
 import faulthandler
 import logging
 import pickle
-import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +33,6 @@ log = logging.getLogger(__name__)
 def main(fds: Sequence[int]) -> int:
     """Run an engine. fds: the connection to the server, then the arenas of every slot, in and out. Returns the exit
     code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     faulthandler.enable()
     arenas = [Arena(fd) for fd in fds[1:]]
     slots = list(map(Slot, arenas[::2], arenas[1::2]))

@@ -65,6 +65,5 @@ class FaultyPreprocessor(Preprocessor[Path | None]):
             with options.open("a") as file:
                 file.write(f"{os.getpid()}\n")
         FAULTS[payload[:20]]()
-        dies_at_once = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-        facts = {"pid": os.getpid(), "torch": "torch" in sys.modules, "dies_at_once": dies_at_once}
+        facts = {"pid": os.getpid(), "torch": "torch" in sys.modules}
         return Sample((np.zeros(1, np.uint8),), facts)

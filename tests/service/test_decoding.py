@@ -101,11 +101,6 @@ def test_workers_do_not_run_the_main_script_again(
     assert sys.modules["__main__"] is main
 
 
-def test_a_worker_can_be_stopped_while_it_is_lost_in_a_decoder(pool: DecodePool, faulty: Preprocessor[Any]) -> None:
-    # A handler in Python would wait for the decoder, and the pool would hold everybody's channel until it gave up
-    assert run(pool, pool.decode(faulty, b"", None)).description["dies_at_once"]
-
-
 @pytest.mark.parametrize(
     ("fault", "kind", "code", "reason"),
     [

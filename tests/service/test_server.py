@@ -35,6 +35,10 @@ class Server:
         connection.close()
         return response.status, {name.lower(): value for name, value in response.getheaders()}
 
+    def processes(self) -> list[psutil.Process]:
+        own = psutil.Process(self.process.pid)
+        return [own, *own.children(recursive=True)]
+
     def listen(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
@@ -117,7 +121,8 @@ def test_a_server_serves_notices_departures_and_ends_in_order() -> None:
         uploading.endheaders()
         until_waiting(server, 4)
 
-        server.process.send_signal(signal.SIGTERM)
+        for process in server.processes():  # as service managers do
+            process.send_signal(signal.SIGTERM)
         server.until("/health/ready", 503)
         assert server.ask("GET", "/health/live")[0] == 200
         status, headers = server.ask("POST", "/classify/image", b"x")
@@ -148,8 +153,7 @@ def test_proxies_have_time_to_notice_the_end_of_a_server_that_goes_on_answering(
 def test_an_idle_server_rests_and_a_second_signal_ends_it_at_once_with_all_its_processes() -> None:
     with serving() as server:
         assert server.ask("POST", "/classify/image", b"x")[0] == 200
-        processes = [psutil.Process(server.process.pid)]
-        processes += processes[0].children(recursive=True)
+        processes = server.processes()
         assert len(processes) > 1
         time.sleep(0.5)
         before = sum(sum(process.cpu_times()[:2]) for process in processes)

@@ -51,8 +51,7 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(worker.signal, "signal", lambda *arguments: None)  # type: ignore[attr-defined]  # no main thread
+def server() -> Iterator[Server]:
     ours, theirs = socket.socketpair()
     slot = Slot(Arena(), Arena())
     fds = [theirs.detach(), os.dup(slot.inbox.fd), os.dup(slot.outbox.fd)]
