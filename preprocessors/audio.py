@@ -4,7 +4,9 @@ The front end is the authors' (Audio/src/dataloader.py; paper section 4.3), exce
 channels are mixed, where theirs takes a file's rate as it is and hears the first channel only.
 """
 
+import wave
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -102,6 +104,14 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
 
     def blank(self) -> Array:
         return np.zeros(self.window_samples, np.float32)
+
+    def specimen(self) -> bytes:
+        """As long as a window, at half the rate, so that it is resampled."""
+        file = BytesIO()
+        with wave.open(file, "wb") as recording:
+            recording.setparams((1, 2, self.sample_rate // 2, 0, "NONE", ""))
+            recording.writeframes(bytes(self.window_samples))
+        return file.getvalue()
 
     def transform(self, batch: "Tensor") -> "Tensor":
         """(N, window_samples) -> (N, 1, target_frames, n_mels), or with the last axes swapped; see `layout`."""

@@ -100,6 +100,12 @@ class Preprocessor(Generic[OptionsT]):
         """A view of the right shape, to warm a model up with."""
         raise NotImplementedError
 
+    def specimen(self) -> bytes | None:
+        """A small file that it reads. Every decode worker tries it before the first one comes, which would take several
+        times as long as those after it. None where there is no such file.
+        """
+        return None
+
     def collate(self, views: Sequence[Array], empty: "Empty | None" = None) -> "Tensor":
         """Stack views on a new first axis, on the CPU, in their dtype. empty: makes the memory that they are put in."""
         import torch

@@ -6,6 +6,7 @@ from 384 pixels on, a warp straight to size x size.
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from io import BytesIO
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -72,6 +73,11 @@ class ImagePreprocessor(Preprocessor[ImageOptions]):
 
     def blank(self) -> Array:
         return np.zeros((self.size, self.size, 3), np.uint8)
+
+    def specimen(self) -> bytes:
+        file = BytesIO()
+        Image.new("RGB", (2 * self.size, self.size)).save(file, "JPEG")
+        return file.getvalue()
 
     def transform(self, batch: "Tensor") -> "Tensor":
         """(N, size, size, 3) uint8 -> (N, 3, size, size) float32, normalised by channel."""

@@ -136,6 +136,13 @@ class PointCloudPreprocessor(Preprocessor[PointCloudOptions]):
         """Points in the unit sphere, always the same ones."""
         return self.view(np.random.default_rng(0).uniform(-0.5, 0.5, (self.points, 3 + len(self.attributes))))
 
+    def specimen(self) -> bytes:
+        """A binary PLY of the blank view."""
+        rows = self.blank()
+        properties = "".join(f"property float {name}\n" for name in ("x", "y", "z", *self.attributes))
+        header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(rows)}\n{properties}end_header\n"
+        return header.encode() + rows.astype("<f4").tobytes()
+
     def transform(self, batch: "Tensor") -> "Tensor":
         """(N, points, 3 + attributes) float32, as it is."""
         return batch.float()

@@ -6,8 +6,10 @@ them; sampling and scaling are the original's for Kinetics.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import av
 import numpy as np
 
 from preprocessors.base import Array, Preprocessor, Sample
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 DECODERS: dict[str, type[VideoReader]] = {"pyav": VideoReader, "decord": DecordReader}
 LAYOUTS = ("grid", "reshape")
+SPECIMEN_SIDE = 64
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,15 @@ class VideoPreprocessor(Preprocessor[VideoOptions]):
 
     def blank(self) -> Array:
         return np.zeros((self.frames, self.size, self.size, 3), np.uint8)
+
+    def specimen(self) -> bytes:
+        file, black = BytesIO(), np.zeros((SPECIMEN_SIDE, SPECIMEN_SIDE, 3), np.uint8)
+        with av.open(file, "w", format="mp4") as container:
+            stream = container.add_stream("mpeg4", rate=8, width=SPECIMEN_SIDE, height=SPECIMEN_SIDE)
+            for _ in range(self.frames):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(black)))
+            container.mux(stream.encode())
+        return file.getvalue()
 
     def transform(self, batch: "Tensor") -> "Tensor":
         """(N, T, H, W, 3) uint8 -> (N, 3, rows x H, columns x W) float32, normalised by channel."""

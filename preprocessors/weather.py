@@ -3,6 +3,7 @@
 Stations become nodes of neighbours and nodes a tree, in the way of Corrformer (paper section 3.3), for any network.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 FACTS = 5  # columns of a view before the values
 DEGREES_PER_HOUR = 15
+SPECIMEN_PLACES = {name: np.arange(3.0) for name in ("latitude", "longitude", "elevation")}
+SPECIMEN_VALUE = 5.0  # in degrees as in metres a second nothing unusual
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,15 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
         names = [str(number) for number in range(count)]
         stations = Stations.of(names, latitude=latitude, longitude=longitude, elevation=elevation)
         return self.rows(np.zeros((self.history, count)), 0, stations)
+
+    def specimen(self) -> bytes:
+        """The known network, or three stations, in steady weather."""
+        stations = self.known.network if self.stations else Stations.of(("a", "b", "c"), **SPECIMEN_PLACES)
+        columns = ("latitude", "longitude", "elevation")
+        facts = {"variable": self.variable, "units": variable(self.variable).canonical, "stations": stations.ids}
+        places = {name: getattr(stations, name).tolist() for name in columns}
+        series = np.full((self.history, len(stations)), SPECIMEN_VALUE).tolist()
+        return json.dumps({**facts, **places, "start_time": iso(EPOCH), "series": series}).encode()
 
     def collate(self, views: Sequence[Array], empty: "Empty | None" = None) -> "Tensor":
         """With slots without a station, NaN, behind networks that are smaller than others."""

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, Self
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
 from service.decode_link import DecodeLink, DecodeWorkerLost
+from service.decode_worker import Rehearsal
 from service.engine.nursery import Nursery
 
 START_PATIENCE_S = 60.0
@@ -76,6 +77,14 @@ class DecodePool:
                 raise answer
             return answer
         raise DecodersUnavailable("the decode workers stop as soon as they start; see the log, and try again later")
+
+    async def rehearse(self, preprocessor: Preprocessor[Any]) -> None:
+        """Have every worker that is idle decode a specimen, so that the first file takes no longer than others."""
+        rehearsal = Rehearsal(preprocessor.option_type())
+        decodes = [self.decode(preprocessor, b"", rehearsal) for _ in self._free]
+        for outcome in await asyncio.gather(*decodes, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                log.debug("the specimen of %s was not decoded: %s", type(preprocessor).__name__, outcome)
 
     async def close(self) -> None:
         """Stop the workers and wait for their ends. Files that are being decoded end in DecodersUnavailable."""

@@ -82,7 +82,7 @@ class Runtime:
         self.spans = spans_of()
         self.engine: Engine = ENGINES[settings.engine](settings, engine_options(settings), load)
         self.scheduler = Scheduler(self.engine, settings.max_batch_size, settings.max_batch_elements, self._note_batch)
-        self.repository = Repository(self.engine, self._learn_costs, self._forget)
+        self.repository = Repository(self.engine, self._rehearse, self._forget)
         self.sources = Sources(settings.checkpoints)
         self.estimates = Estimates(self.scheduler.costs, settings.max_batch_size)
         bounds = Bounds(settings.max_queue, settings.max_queue_bytes, settings.max_queue_wait_s)
@@ -122,7 +122,7 @@ class Runtime:
             started = time.perf_counter()
             loaded, _ = await asyncio.gather(self.engine.start(), self.decoding.start())
             for model in loaded.models.values():
-                await self._learn_costs(model)
+                await self._rehearse(model)
             self.repository.open()
             log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)
             self.ready = True
@@ -131,8 +131,10 @@ class Runtime:
             log.critical("loading failed: %s", error, exc_info=error)
             self.fault = str(error)
 
-    async def _learn_costs(self, model: ModelInfo) -> None:
-        """Time the smallest batch and the largest, so that the first requests are not admitted by guesses."""
+    async def _rehearse(self, model: ModelInfo) -> None:
+        """Decode a file, and time the smallest batch and the largest: the first requests are not slower than others,
+        nor admitted by guesses."""
+        await self.decoding.rehearse(model.preprocessor)
         for size in warm_up_sizes(self.settings.max_batch_size):
             await self.scheduler.submit(model.key, [model.preprocessor.blank()] * size, Priority.BULK)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -54,6 +54,26 @@ FAULTS: dict[bytes, Callable[[], Any]] = {
     b"quit": lambda: sys.exit(0),
     b"": lambda: None,
 }
+
+
+@dataclass(frozen=True)
+class RehearsedPreprocessor(Preprocessor[None]):
+    """trace: a file to which every decode of a specimen appends the id of its process. fault: a key of FAULTS."""
+
+    option_type: ClassVar[type] = type(None)
+
+    trace: Path
+    fault: bytes = b""
+
+    def specimen(self) -> bytes:
+        return b"specimen"
+
+    def decode(self, payload: bytes, options: None) -> Sample:
+        if payload == self.specimen():
+            with self.trace.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            FAULTS[self.fault]()
+        return Sample((np.zeros(1, np.uint8),), {"pid": os.getpid()})
 
 
 @dataclass(frozen=True)

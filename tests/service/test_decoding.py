@@ -101,6 +101,24 @@ def test_workers_do_not_run_the_main_script_again(
     assert sys.modules["__main__"] is main
 
 
+@pytest.mark.parametrize("fault", [b"", b"refuse", b"segfault"])
+def test_every_worker_rehearses_before_the_first_file(
+    pool: DecodePool, faulty: Preprocessor[Any], tmp_path: Path, fault: bytes
+) -> None:
+    trace = tmp_path / "trace"
+    rehearsed = sys.modules[type(faulty).__module__].RehearsedPreprocessor(trace, fault)
+
+    async def scenario() -> Sample:
+        await pool.start()
+        await pool.rehearse(rehearsed)
+        return await pool.decode(rehearsed, b"a file", None)
+
+    worker = run(pool, scenario()).description["pid"]
+    workers = set(map(int, trace.read_text().split()))
+    assert len(workers) == pool.workers
+    assert (worker in workers) == (fault != b"segfault")
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "code", "reason"),
     [
