@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from models.heads.base import Row
 from preprocessors.base import Array
@@ -26,6 +27,7 @@ PREFETCH_S = 0.02
 LONGEST_BATCH_S = 0.1
 
 OnBatch = Callable[[str, int, float], None]
+Outcome = Callable[[], None]  # tells those who wait
 
 
 class Scheduler:
@@ -113,7 +115,6 @@ class Scheduler:
                 self._expected_s = self.costs[turn.lane.model].seconds(len(batch))
                 task = asyncio.get_running_loop().create_task(self._run(turn, batch))
                 self._running.add(task)
-                task.add_done_callback(self._ended)
 
     def _next(self) -> Turn | None:
         """Whose batch to cut now, if any.
@@ -130,38 +131,37 @@ class Scheduler:
         return turn if full and turn.lane.priority is Priority.INTERACTIVE else None
 
     async def _run(self, turn: Turn, batch: list[Item]) -> None:
-        started = self._clock()
-        await self._answer(turn.lane.model, batch)
-        self._turns.settle(turn, self._clock() - max(started, self._free_since))
-        self._free_since = self._clock()
+        started, outcomes = self._clock(), list[Outcome]()
+        try:
+            await self._compute(turn.lane.model, batch, outcomes)
+        finally:
+            self._turns.settle(turn, self._clock() - max(started, self._free_since))
+            self._free_since = self._clock()
+            self._running = {task for task in self._running if task is not asyncio.current_task()}
+            self._fill()  # before the answers are told: the engine computes while they are written
+            for told in outcomes:
+                told()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._fill()
-
-    async def _answer(self, model: str, batch: list[Item]) -> None:
+    async def _compute(self, model: str, batch: list[Item], outcomes: list[Outcome]) -> None:
         """Run a batch; where it fails, run its halves, so that one bad view fails alone."""
         called = self._clock()
         try:
             rows = await self._rows(model, batch)
         except asyncio.CancelledError:
-            _fail(batch, WorkerLost("the engine was stopped"))
+            outcomes.append(partial(_fail, batch, WorkerLost("the engine was stopped")))
             raise
         except WorkerLost as error:
-            _fail(batch, error)
+            outcomes.append(partial(_fail, batch, error))
         except Exception as error:
-            await self._halve(model, batch, error)
+            if len(batch) == 1:
+                outcomes.append(partial(_fail, batch, error))
+                return
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                if wanted := [item for item in half if item.wanted]:
+                    await self._compute(model, wanted, outcomes)
         else:
-            self._deliver(model, batch, rows, max(called, self._free_since))
-
-    async def _halve(self, model: str, batch: list[Item], error: Exception) -> None:
-        if len(batch) == 1:
-            _fail(batch, error)
-            return
-        middle = len(batch) // 2
-        for half in (batch[:middle], batch[middle:]):
-            if wanted := [item for item in half if item.wanted]:
-                await self._answer(model, wanted)
+            outcomes.append(self._delivery(model, batch, rows, max(called, self._free_since)))
 
     async def _rows(self, model: str, batch: list[Item]) -> list[Row]:
         rows = await self.engine.run(model, [item.view for item in batch])
@@ -169,13 +169,17 @@ class Scheduler:
             raise RuntimeError(f"the engine answered a batch of {len(batch)} with {len(rows)} rows")
         return rows
 
-    def _deliver(self, model: str, batch: list[Item], rows: list[Row], started: float) -> None:
+    def _delivery(self, model: str, batch: list[Item], rows: list[Row], started: float) -> Outcome:
         seconds = self._clock() - started
         self.costs[model].observe(len(batch), seconds)
         self._on_batch(model, len(batch), seconds)
-        for item, row in zip(batch, rows, strict=True):
-            queue_ms = 1e3 * (started - item.submission.since)
-            item.submission.put(item.place, Prediction(row, queue_ms, 1e3 * seconds, len(batch)))
+        return partial(_deliver, batch, rows, started, seconds)
+
+
+def _deliver(batch: list[Item], rows: list[Row], started: float, seconds: float) -> None:
+    for item, row in zip(batch, rows, strict=True):
+        queue_ms = 1e3 * (started - item.submission.since)
+        item.submission.put(item.place, Prediction(row, queue_ms, 1e3 * seconds, len(batch)))
 
 
 def _fail(batch: list[Item], error: Exception) -> None:

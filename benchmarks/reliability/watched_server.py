@@ -4,6 +4,7 @@ Arguments: `demo`, or `marked` with the arguments of `benchmarks.reliability.mar
 """
 
 import asyncio
+import gc
 import sys
 import threading
 import time
@@ -94,7 +95,7 @@ LOADS: dict[str, Callable[..., Load]] = {
 def main(name: str, *arguments: str) -> None:
     settings = Settings()
     logs.configure(settings.log_level, settings.log_format)
-    app = watched(create_app(settings, load=LOADS[name](*arguments)))
+    app = watched(create_app(settings, lambda models: gc.freeze(), LOADS[name](*arguments)))  # as run_server does
     config = uvicorn.Config(
         app, host=settings.host, port=settings.port, http=Connection, log_config=None, access_log=False
     )
