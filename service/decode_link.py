@@ -81,8 +81,7 @@ class DecodeLink:
         pickled = pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
         self._taken[0] = 0
         try:
-            writer.write(ORDER.pack(len(pickled), len(payload)) + pickled)
-            writer.write(payload)
+            writer.writelines((ORDER.pack(len(pickled), len(payload)), pickled, payload))
             await writer.drain()
             header = await reader.readexactly(ANSWER.size)
             return pickle.loads(await reader.readexactly(*ANSWER.unpack(header)))

@@ -21,6 +21,7 @@ from service.json_answer import json_response
 from service.openapi import problem_responses, request_body
 from service.options import EmbeddingOptions, ModelOptions, Options, ParsedOptions
 from service.perceiving import Perception, perceive
+from service.plain_route import PlainRoute
 from service.runtime import Runtime
 from service.tasks import TASKS, Task
 
@@ -29,7 +30,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def task_router(runtime: Runtime) -> APIRouter:
     """Every task's endpoints, from the registry."""
-    router = APIRouter()
+    router = APIRouter(route_class=PlainRoute)
     for path, task in TASKS.items():
         _add_answer_route(router, runtime, path, task)
         if task.head.embeds:

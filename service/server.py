@@ -20,6 +20,8 @@ from service.pipeline import load_pipelines
 from service.runtime import Runtime
 from service.settings import LogFormat, Settings
 
+UNDER_WAY_S = 0.1  # what was sent before the signal is let in, though a busy server reads it after
+
 log = logging.getLogger(__name__)
 
 
@@ -38,12 +40,12 @@ class DrainingServer(uvicorn.Server):
         traffic = self.runtime.traffic
         if traffic.leaving:
             os._exit(128 + sig)  # workers and engines end with this process
-        traffic.leaving, traffic.draining = True, not self.runtime.settings.drain_notice_s
+        traffic.leaving = True
         super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
         await super().main_loop()
-        await asyncio.sleep(self.runtime.settings.drain_notice_s)
+        await asyncio.sleep(max(UNDER_WAY_S, self.runtime.settings.drain_notice_s))
         await self.runtime.traffic.drain(self.runtime.settings.drain_timeout_s)
 
 

@@ -1,10 +1,11 @@
 """This project's server beside LitServe, BentoML and Ray Serve: same model, same pictures, same load, one core each.
 
-    python -m benchmarks.peers [--seconds S] ours=PYTHON litserve=PYTHON bentoml=PYTHON ray=PYTHON
+    python -m benchmarks.peers [--seconds S] [--rounds N] ours=PYTHON litserve=PYTHON bentoml=PYTHON ray=PYTHON
 
 Each PYTHON is an interpreter that has the framework installed; conflicting ones need environments of their own. The
-generator has the first core of the machine, the servers the second. Rows go to benchmarks/results/peers.csv; those that
-are there already are not measured again, so that a run that was cut off goes on where it was.
+generator has the first core of the machine, the servers the second; how fast that is just then is told beside what they
+achieved. Rows go to benchmarks/results/peers.csv; those that are there already are not measured again, so that a run
+that was cut off goes on where it was.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import NamedTuple
 
 from benchmarks.peers.candidates import CANDIDATES, Candidate
 from benchmarks.peers.family import started
-from benchmarks.peers.measuring import TERMS, Figures, Measuring
+from benchmarks.peers.measuring import SERVERS_CORE, TERMS, Figures, Measuring
 from benchmarks.recording import machine
 from benchmarks.resuming import run_remaining
 
@@ -36,9 +37,10 @@ class Trial(NamedTuple):
     name: str
     workload: str
     python: Path
+    round: int = 1
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.workload}"
+        return f"{self.name}, {self.workload}, round {self.round}"
 
 
 def measure(trial: Trial, seconds: float) -> list[Figures]:
@@ -51,7 +53,7 @@ def measure(trial: Trial, seconds: float) -> list[Figures]:
 
 
 def figures(trial: Trial, seconds: float) -> Figures:
-    name, workload, python = trial
+    name, workload, python, _ = trial
     candidate, terms = CANDIDATES[name], TERMS[workload]
     os.sched_setaffinity(0, {0})
     environment = {
@@ -62,7 +64,7 @@ def figures(trial: Trial, seconds: float) -> Figures:
         "PYTHONPATH": str(Path.cwd()),
     }
     log = Path(tempfile.gettempdir()) / f"peer-{name}-{workload}.log"
-    with started(candidate.command(python, PORT), environment, 1, log) as family:
+    with started(candidate.command(python, PORT), environment, SERVERS_CORE, log) as family:
         measuring = Measuring(family, PORT, terms, seconds)
         found = {**measuring.row(), **measuring.breaking()}
     return {"candidate": name, "version": version_of(candidate, python), "workload": workload, **found}
@@ -71,10 +73,16 @@ def figures(trial: Trial, seconds: float) -> Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each load")
+    parser.add_argument("--rounds", type=int, default=1, help="how often everything is measured")
     parser.add_argument("candidates", nargs="+", metavar="NAME=PYTHON", help=f"of: {', '.join(CANDIDATES)}")
     arguments = parser.parse_args()
     pythons = dict(pair.split("=", 1) for pair in arguments.candidates)
-    trials = [Trial(name, workload, Path(python)) for workload in TERMS for name, python in pythons.items()]
+    trials = [
+        Trial(name, workload, Path(python), number)
+        for number in range(1, arguments.rounds + 1)
+        for workload in TERMS
+        for name, python in pythons.items()
+    ]
     run_remaining(FILE, machine("cpu"), trials, partial(measure, seconds=arguments.seconds), math.inf)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.peers import bad_input
+from benchmarks.peers.core_speed import core_speed
 from benchmarks.peers.family import Family
 from benchmarks.peers.workload import PICTURE, ROUTE
 from service.bench.open_loop import START_S, Answer, Generator, Load
@@ -14,6 +15,7 @@ from service.bench.shot import Address, Shot
 Figures = dict[str, Any]
 SHARES = (0.9, 0.75, 0.6, 0.45, 0.3)  # of the capacity: the rates that are tried, highest first
 START_PATIENCE_S = 300.0
+SERVERS_CORE = 1
 BURST, BURST_S = 32, 0.02  # requests, and the time in which they are sent: about a second of work
 
 
@@ -46,15 +48,18 @@ class Measuring:
         idle = self.family.cpu_s()
         time.sleep(self.seconds / 2)
         idle_share = (self.family.cpu_s() - idle) / (self.seconds / 2)
+        speed = core_speed(SERVERS_CORE)
         start, before = time.monotonic(), self.family.cpu_s()
         full = self._closed(self.seconds)
         spent = self.family.cpu_s() - before
         capacity = full.count(200) / (time.monotonic() - start)
+        speed = (speed + core_speed(SERVERS_CORE)) / 2
         memory = self.family.memory()
         return {
             "ready_s": round(ready_s, 1),
             "idle_cpu_share": round(idle_share, 3),
             "capacity_per_s": round(capacity, 1),
+            "core_speed": round(speed, 1),
             "failed_at_capacity": len(full.answers) - full.count(200),
             "per_cpu_s_at_capacity": round(full.count(200) / spent, 1),
             **self._at_fixed_rate(),

@@ -121,10 +121,15 @@ def test_a_server_serves_notices_departures_and_ends_in_order() -> None:
         uploading.endheaders()
         until_waiting(server, 4)
 
+        server.process.send_signal(signal.SIGSTOP)
+        inside.append(Asking(server))  # it is sent, and not read yet
+        time.sleep(0.5)
         for process in server.processes():  # as service managers do
             process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGCONT)
         server.until("/health/ready", 503)
         assert server.ask("GET", "/health/live")[0] == 200
+        server.until("/nowhere", 503)
         status, headers = server.ask("POST", "/classify/image", b"x")
         assert (status, headers["connection"]) == (503, "close")
         uploading.send(b"x")
@@ -132,11 +137,11 @@ def test_a_server_serves_notices_departures_and_ends_in_order() -> None:
         uploading.close()
         for asking in inside:
             asking.join(PATIENCE_S)
-        assert [asking.status for asking in inside] == [200] * 3
+        assert [asking.status for asking in inside] == [200] * 4
         assert server.process.wait(PATIENCE_S) == 0
     lines = [json.loads(line) for line in server.said]
-    statuses = [line["status"] for line in lines if line["logger"] == "service.access"]
-    assert sorted(statuses) == [200, 200, 200, 200, 499, 503]
+    statuses = [line["status"] for line in lines if line.get("path") == "/classify/image"]
+    assert sorted(statuses) == [200, 200, 200, 200, 200, 499, 503]
     assert [line["status"] for line in lines if line.get("request_id") == "leaves"] == [499]
     assert [line for line in lines if line["level"] == "error"] == []
 
