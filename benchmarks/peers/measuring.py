@@ -31,7 +31,7 @@ class Terms:
     clients: int
 
 
-TERMS = {"null": Terms(50, 50, 32), "clothing10": Terms(500, 5, 16)}
+TERMS = {"null": Terms(50, 50, 16), "clothing10": Terms(500, 5, 16)}
 
 
 class Measuring:
