@@ -78,13 +78,18 @@ class DecodePool:
             return answer
         raise DecodersUnavailable("the decode workers stop as soon as they start; see the log, and try again later")
 
-    async def rehearse(self, preprocessor: Preprocessor[Any]) -> None:
-        """Have every worker that is idle decode a specimen, so that the first file takes no longer than others."""
+    async def rehearse(self, preprocessor: Preprocessor[Any]) -> Sample | None:
+        """Have every worker that is idle decode a specimen, so that the first file takes no longer than others.
+
+        Returns what came of it, if anything did.
+        """
         rehearsal = Rehearsal(preprocessor.option_type())
         decodes = [self.decode(preprocessor, b"", rehearsal) for _ in self._free]
-        for outcome in await asyncio.gather(*decodes, return_exceptions=True):
+        outcomes = await asyncio.gather(*decodes, return_exceptions=True)
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 log.debug("the specimen of %s was not decoded: %s", type(preprocessor).__name__, outcome)
+        return next((outcome for outcome in outcomes if isinstance(outcome, Sample)), None)
 
     async def close(self) -> None:
         """Stop the workers and wait for their ends. Files that are being decoded end in DecodersUnavailable."""

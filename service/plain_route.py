@@ -8,8 +8,8 @@ from fastapi.routing import APIRoute
 
 
 class PlainRoute(APIRoute):
-    """In the document as any other. FastAPI's reading of parameters, which finds none here, is left out: it would be a
-    tenth of what a request takes before and after the model.
+    """In the document as any other. FastAPI's reading of parameters, which finds none here, is left out: it was a
+    third of what FastAPI adds to a request.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

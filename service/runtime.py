@@ -17,6 +17,7 @@ from service.engine.base import Load as LoadModels
 from service.engine.registry import ENGINES
 from service.errors import Problem, draining, not_ready
 from service.estimates import Estimates
+from service.json_answer import to_json
 from service.lane import Prediction
 from service.metrics import Metrics
 from service.model_statistics import Statistics
@@ -132,11 +133,22 @@ class Runtime:
             self.fault = str(error)
 
     async def _rehearse(self, model: ModelInfo) -> None:
-        """Decode a file, and time the smallest batch and the largest: the first requests are not slower than others,
-        nor admitted by guesses."""
-        await self.decoding.rehearse(model.preprocessor)
+        """Answer a specimen, and time the smallest batch and the largest: the first requests are not slower than
+        others, nor admitted by guesses."""
+        sample = await self.decoding.rehearse(model.preprocessor)
+        if sample is not None:
+            await self._answer(model, sample)
         for size in warm_up_sizes(self.settings.max_batch_size):
             await self.scheduler.submit(model.key, [model.preprocessor.blank()] * size, Priority.BULK)
+
+    async def _answer(self, model: ModelInfo, sample: Sample) -> None:
+        """As a request would be. A specimen that a model cannot answer is no reason not to serve it."""
+        try:
+            predictions = await self.scheduler.submit(model.key, sample.views, Priority.BULK)
+            rows = [prediction.row for prediction in predictions]
+            to_json(vars(model.head.interpret(rows, model.head.option_type(), sample.context)))
+        except Exception as error:
+            log.warning("%s does not answer the specimen of its preprocessor: %s", model.name, error)
 
     def _note_batch(self, key: str, size: int, seconds: float) -> None:
         """Of those that answered somebody: before a model is seen, it only warms up."""

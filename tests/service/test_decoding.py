@@ -110,7 +110,8 @@ def test_every_worker_rehearses_before_the_first_file(
 
     async def scenario() -> Sample:
         await pool.start()
-        await pool.rehearse(rehearsed)
+        specimen = await pool.rehearse(rehearsed)
+        assert (specimen is not None) == (fault == b"")
         return await pool.decode(rehearsed, b"a file", None)
 
     worker = run(pool, scenario()).description["pid"]
