@@ -115,6 +115,7 @@ class Scheduler:
                 self._expected_s = self.costs[turn.lane.model].seconds(len(batch))
                 task = asyncio.get_running_loop().create_task(self._run(turn, batch))
                 self._running.add(task)
+                task.add_done_callback(self._running.discard)  # should it be cancelled before it begins
 
     def _next(self) -> Turn | None:
         """Whose batch to cut now, if any.
@@ -137,10 +138,16 @@ class Scheduler:
         finally:
             self._turns.settle(turn, self._clock() - max(started, self._free_since))
             self._free_since = self._clock()
-            self._running = {task for task in self._running if task is not asyncio.current_task()}
+            self._leave()
             self._fill()  # before the answers are told: the engine computes while they are written
             for told in outcomes:
                 told()
+
+    def _leave(self) -> None:
+        """The current task has no business with the engine any more."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.discard(task)
 
     async def _compute(self, model: str, batch: list[Item], outcomes: list[Outcome]) -> None:
         """Run a batch; where it fails, run its halves, so that one bad view fails alone."""
@@ -153,15 +160,18 @@ class Scheduler:
         except WorkerLost as error:
             outcomes.append(partial(_fail, batch, error))
         except Exception as error:
-            if len(batch) == 1:
-                outcomes.append(partial(_fail, batch, error))
-                return
-            middle = len(batch) // 2
-            for half in (batch[:middle], batch[middle:]):
-                if wanted := [item for item in half if item.wanted]:
-                    await self._compute(model, wanted, outcomes)
+            await self._halve(model, batch, error, outcomes)
         else:
             outcomes.append(self._delivery(model, batch, rows, max(called, self._free_since)))
+
+    async def _halve(self, model: str, batch: list[Item], error: Exception, outcomes: list[Outcome]) -> None:
+        if len(batch) == 1:
+            outcomes.append(partial(_fail, batch, error))
+            return
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            if wanted := [item for item in half if item.wanted]:
+                await self._compute(model, wanted, outcomes)
 
     async def _rows(self, model: str, batch: list[Item]) -> list[Row]:
         rows = await self.engine.run(model, [item.view for item in batch])
