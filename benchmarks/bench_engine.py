@@ -20,10 +20,10 @@ import psutil
 import torch
 
 from benchmarks.recording import append_rows, machine
-from models.checkpoint import ModelCard
-from models.heads.base import Row
+from models.description import ModelCard
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
+from models.postprocessors.base import Row
 from models.predictor import Predictor
 from preprocessors.base import Array
 from preprocessors.image import ImagePreprocessor
@@ -46,14 +46,16 @@ class NullPipeline(Pipeline):
 
     def run(self, views: Sequence[Array]) -> list[Row]:
         batch = self.preprocessor.collate(views)
-        return [{"logits": torch.zeros(len(LABELS)), "embedding": torch.zeros(512)} for _ in batch]
+        return [{"logits": np.zeros(len(LABELS), np.float32), "embedding": np.zeros(512, np.float32)} for _ in batch]
 
 
 def load_null(settings: Settings) -> Mapping[str, Pipeline]:
     preprocessor, head = ImagePreprocessor(size=SIZE), ClassificationHead(8, LABELS)
     model = PerceptionModel(torch.nn.Identity(), head)  # type: ignore[arg-type]
     predictor = Predictor(model, preprocessor.transform, torch.device("cpu"))
-    return {"null": NullPipeline(PATH, TASKS[PATH], ModelCard("null"), "0", preprocessor, head, predictor)}
+    return {
+        "null": NullPipeline(PATH, TASKS[PATH], ModelCard("null"), "0", preprocessor, head.postprocessor, predictor)
+    }
 
 
 @dataclass

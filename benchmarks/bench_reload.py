@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.recording import append_rows, machine
-from models.checkpoint import Checkpoint, ModelCard, Structure
+from models.checkpoint import Checkpoint
 from models.config import variant
+from models.description import ModelCard, Structure
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.unireplknet import UniRepLKNet

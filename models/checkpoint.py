@@ -3,50 +3,21 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from models.config import BackboneConfig
+from models.description import FORMAT, VERSION, CheckpointError, ModelCard, Options, Structure, read_description
 from models.heads.base import Head
 from models.perception import PerceptionModel
 from models.reparam import reparameterize
 from models.unireplknet import UniRepLKNet
 
-FORMAT = "unireplknet-checkpoint"
-VERSION = 1
 SHOWN_KEYS = 6
-
-Options = dict[str, Any]
-
-
-class CheckpointError(Exception):
-    """A checkpoint file that cannot be read, or whose weights do not fit the network it describes."""
-
-
-class Structure(StrEnum):
-    """Training form, with its parallel branches and norms, or the re-parameterized deploy form."""
-
-    TRAINING = "training"
-    DEPLOY = "deploy"
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a user must know before trusting the answers. metrics: name -> value on the named split."""
-
-    name: str
-    description: str = ""
-    data: str = ""
-    licence: str = ""
-    split: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    training: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,22 +79,6 @@ class Checkpoint:
             digest.update(key.encode())
             digest.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return f"sha256:{digest.hexdigest()[:16]}"
-
-
-def read_description(path: Path) -> Options:
-    """All of a checkpoint but its weights; raises CheckpointError for a file of another kind."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            described: Options = json.loads((file.metadata() or {})["checkpoint"])
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} does not exist") from error
-    except (SafetensorError, OSError, KeyError) as error:
-        raise CheckpointError(
-            f"{path} is not a checkpoint of this project: convert it with `unireplknet convert`"
-        ) from error
-    if (described.pop("format", None), described.pop("version", None)) != (FORMAT, VERSION):
-        raise CheckpointError(f"{path} is of another format version, expected {FORMAT} {VERSION}: convert it again")
-    return described
 
 
 def check_keys(expected: dict[str, Tensor], found: dict[str, Tensor], name: str) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import Checkpoint, CheckpointError, Structure
+from models.checkpoint import Checkpoint
+from models.description import CheckpointError, Structure
 from models.heads.classification import ClassificationHead
 from models.source import open_source
 from models.verification import fused, halved

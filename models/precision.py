@@ -1,8 +1,10 @@
 """Number formats of a network."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 class Precision(StrEnum):
@@ -13,7 +15,9 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
     @property
-    def dtype(self) -> torch.dtype:
+    def dtype(self) -> "torch.dtype":
+        import torch  # here, for the server's settings name precisions without any use for it
+
         dtype = getattr(torch, self.value)
         assert isinstance(dtype, torch.dtype)
         return dtype

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from models.heads.base import Row
 from models.perception import PerceptionModel
+from models.postprocessors.base import Row, rows_of, samples
 from models.precision import Precision
 from models.runtimes.base import Target
 from models.runtimes.registry import compiled
@@ -57,7 +58,7 @@ class Predictor:
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor) -> list[Row]:
-        """batch: collated samples on the CPU, (N, ...) -> N rows of float32 tensors on the CPU."""
+        """batch: collated samples on the CPU, (N, ...) -> N rows."""
         x = self.transform(batch.to(self.device, non_blocking=True))
         return self.rows({name: value.cpu() for name, value in self.forward(x).items()})
 
@@ -67,7 +68,8 @@ class Predictor:
 
     def rows(self, outputs: dict[str, Tensor]) -> list[Row]:
         """Outputs on the CPU, each with the batch as its first axis -> a row for every sample."""
-        for name, value in outputs.items():
-            if not value.isfinite().all():
+        columns = {name: value.numpy() for name, value in outputs.items()}
+        for name, column in columns.items():
+            if not np.isfinite(column).all():
                 raise FloatingPointError(f"{name} came out as NaN or infinite in {self.precision}: serve it in float32")
-        return [dict(zip(outputs, values, strict=True)) for values in zip(*outputs.values(), strict=True)]
+        return rows_of({name: samples(column) for name, column in columns.items()})

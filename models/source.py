@@ -6,8 +6,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.checkpoint import Checkpoint, CheckpointError, ModelCard, Options
+from models.checkpoint import Checkpoint
 from models.class_names import DATASETS, class_names
+from models.description import CheckpointError, ModelCard, Options
 from models.hub import LICENCE, PUBLISHED, REPOSITORY, Published, download
 from models.upstream_file import UpstreamWeights, read_weights
 from models.upstream_network import UpstreamNetwork, describe, from_upstream

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.checkpoint import CheckpointError
+from models.description import CheckpointError
 
 WRAPPERS = ("model", "state_dict", "module", "model_ema")  # the first that is there holds the published weights
 PARALLEL, TRUNK, AVERAGE = "module.", "backbone.", "ema_"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import CheckpointError, Structure, check_keys
+from models.checkpoint import check_keys
 from models.config import STAGES, VARIANTS, BackboneConfig, KernelSizes
+from models.description import CheckpointError, Structure
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.reparam import reparameterize

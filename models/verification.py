@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from models.checkpoint import Checkpoint, CheckpointError, Structure
+from models.checkpoint import Checkpoint
+from models.description import CheckpointError, Structure
 from models.heads.classification import ClassificationHead
 from models.reparam import reparameterize
 

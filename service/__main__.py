@@ -8,7 +8,7 @@ from service.engine import head_start
 def main() -> None:
     if sys.argv[1:2] == ["serve"]:
         head_start.begin()
-    from service.cli import app  # torch and all: seconds in which the other process does the same
+    from service.cli import app  # a second, in which the other process begins to import torch
 
     app()
 

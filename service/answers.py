@@ -102,7 +102,7 @@ def item_answer(result: Any, perceived: Perceived, total_ms: float) -> dict[str,
 
 def embeddings(perceived: Sequence[Perceived], normalize: bool) -> NDArray[np.float32]:
     """(items, dim) float32; of an input with several views, their mean."""
-    vectors = [np.mean([row["embedding"].numpy() for row in item.rows], axis=0) for item in perceived]
+    vectors = [np.mean([row["embedding"] for row in item.rows], axis=0) for item in perceived]
     matrix = np.stack(vectors).astype("<f4")
     if normalize:
         matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.finfo("f4").tiny)

@@ -11,6 +11,7 @@ from service import errors, front_door
 from service.catalogue import catalogue_router
 from service.engine.base import Load
 from service.health import health_router
+from service.loading import CHECKPOINTS
 from service.management import management_router
 from service.metrics import metrics_router
 from service.open_inference.inference import inference_router
@@ -18,7 +19,6 @@ from service.open_inference.metadata import metadata_router
 from service.open_inference.repository import repository_router
 from service.openai_embeddings import openai_router
 from service.openapi import ProblemDetails
-from service.pipeline import load_pipelines
 from service.playground import playground_router
 from service.routes import task_router
 from service.runtime import Announce, Runtime
@@ -40,9 +40,7 @@ def _document_problems(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def create_app(
-    settings: Settings | None = None, announce: Announce | None = None, load: Load = load_pipelines
-) -> FastAPI:
+def create_app(settings: Settings | None = None, announce: Announce | None = None, load: Load = CHECKPOINTS) -> FastAPI:
     runtime = Runtime(settings or Settings(), announce, load)
 
     @asynccontextmanager

@@ -57,7 +57,7 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
     @router.get("/labels/{name:path}", responses=problems)
     def labels(name: str) -> list[str]:
         """Class names in the order of class_id."""
-        return list(getattr(find_model(runtime, name).head, "labels", ()))
+        return list(getattr(find_model(runtime, name).postprocessor, "labels", ()))
 
     @router.get("/limits")
     def limits() -> Limits:
@@ -76,7 +76,7 @@ def find_model(runtime: Runtime, name: str) -> ModelInfo:
 
 
 def summary(model: ModelInfo) -> dict[str, Any]:
-    embed = [f"/embed/{model.task.modality}"] if model.head.embeds else []
+    embed = [f"/embed/{model.task.modality}"] if model.postprocessor.embeds else []
     return {
         "name": model.name,
         "version": model.version,

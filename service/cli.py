@@ -1,33 +1,42 @@
 """The command line: `unireplknet serve | predict | models | convert | train | backtest | bench`."""
 
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from typer.core import TyperGroup
 
-from models.checkpoint import CheckpointError, Structure
-from models.heads.base import Head
-from preprocessors.base import PayloadError, Sample, UnsupportedFormat
+from models.description import Structure
 from service.bench.cli import bench
-from service.console import err, models_table, out, reported_errors, show_answer, show_conversion, show_table
-from service.engine.base import model_info
+from service.console import err, models_table, out, reported_errors, show_conversion, show_table
 from service.flags import with_settings
 from service.json_answer import to_json
-from service.pipeline import Pipeline, load_pipelines
 from service.settings import EMBEDDED_CHECKPOINTS, Settings
 from service.tasks import TASKS
-from training.cli import train_app
+
+
+class WithTraining(TyperGroup):
+    """What trains is imported when it is asked for: it brings torch, for which `serve` has no use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), "train"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name != "train":
+            return super().get_command(ctx, cmd_name)
+        from training.cli import train_app
+
+        return typer.main.get_command(train_app)
+
 
 app = typer.Typer(
     name="unireplknet",
+    cls=WithTraining,
     help="Serve UniRepLKNet models, try them on files, convert published weights, train your own.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
-app.add_typer(train_app, name="train")
 app.command()(bench)
 
 Checkpoints = Annotated[
@@ -50,6 +59,9 @@ def serve(settings: Settings) -> None:
 @app.command()
 def models(checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS]) -> None:  # noqa: B006 (typer reads it)
     """List the models that `serve` would serve, with what they were trained on and how well they do."""
+    from service.engine.model_info import model_info
+    from service.prediction import load
+
     out.print(models_table(map(model_info, load(checkpoints).values())))
 
 
@@ -68,48 +80,12 @@ def predict(
 
     Example: unireplknet predict photo.jpg word.wav stations.csv --top-k 3
     """
+    from service.prediction import choose, load, predict_file
+
     with reported_errors():
         pipelines = choose(load(checkpoints), task, model)
         failures = [not predict_file(pipelines, file, top_k, as_json) for file in files]
     raise typer.Exit(1 if any(failures) else 0)
-
-
-def predict_file(pipelines: list[Pipeline], file: Path, top_k: int, as_json: bool) -> bool:
-    """Show the answer for one file; False where the file cannot be used."""
-    try:
-        pipeline, sample = read_file(pipelines, file.read_bytes())
-    except PayloadError as error:
-        err.print(f"[red]{escape(str(file))}[/]: {escape(str(error))}", soft_wrap=True)
-        return False
-    options = head_options(pipeline.head, top_k=top_k)
-    pipeline.head.check(options)
-    answer = pipeline.head.interpret(pipeline.run(sample.views), options, sample.context)
-    if as_json:
-        out.out(to_json({"file": str(file), "model": pipeline.name, **known(asdict(answer))}).decode())
-    else:
-        show_answer(str(file), answer)
-    return True
-
-
-def head_options(head: Head, **given: Any) -> Any:
-    """Those of the given options that this head knows."""
-    names = {option.name for option in fields(head.option_type)}
-    return head.option_type(**{name: value for name, value in given.items() if name in names})
-
-
-def known(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if value is not None}
-
-
-def read_file(pipelines: list[Pipeline], payload: bytes) -> tuple[Pipeline, Sample]:
-    """The first pipeline that can read the bytes. Raises PayloadError: of the first that knew the format, if any."""
-    refusals: list[PayloadError] = []
-    for pipeline in pipelines:
-        try:
-            return pipeline, pipeline.preprocessor.decode(payload, pipeline.preprocessor.option_type())
-        except PayloadError as error:
-            refusals.append(error)
-    raise next((error for error in refusals if not isinstance(error, UnsupportedFormat)), refusals[-1])
 
 
 @app.command()
@@ -171,18 +147,3 @@ def convert(
             progress=err.print,
         )
     show_conversion(report)
-
-
-def load(checkpoints: list[Path]) -> dict[str, Pipeline]:
-    with reported_errors():
-        return load_pipelines(Settings(checkpoints=tuple(checkpoints)))
-
-
-def choose(pipelines: dict[str, Pipeline], task: str | None, model: str | None) -> list[Pipeline]:
-    """The named model, or the first of the task, or of every task; raises CheckpointError naming those there are."""
-    fitting = [p for p in pipelines.values() if task in (None, p.path) and model in (None, p.name)]
-    if not fitting:
-        known = ", ".join(f"{p.name} ({p.path})" for p in pipelines.values())
-        raise CheckpointError(f"no model {model or 'at all'} for the task {task or 'of any kind'}; there is: {known}")
-    first = {p.path: p for p in reversed(fitting)}
-    return [first[path] for path in TASKS if path in first]

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Column, Table
 
-from models.checkpoint import CheckpointError, ModelCard
-from models.heads.base import InvalidOption
-from models.heads.classification import Classification
-from models.heads.forecast import Forecast
+from models.description import CheckpointError, ModelCard
+from models.postprocessors.base import InvalidOption
+from models.postprocessors.classification import Classification
+from models.postprocessors.forecast import Forecast
 from service.engine.base import ModelInfo
 
 if TYPE_CHECKING:  # it brings the hub's client, which serving does not need

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.heads.base import InvalidOption
+from models.postprocessors.base import InvalidOption
 from preprocessors.base import PayloadError, TooLarge, UndecodableInput, UnsupportedFormat
 from service.admission import Overloaded
 from service.decoding import DecodersUnavailable

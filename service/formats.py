@@ -8,8 +8,8 @@ from typing import Any
 
 from fastapi import Response
 
-from models.heads.classification import Classification
-from models.heads.forecast import Forecast
+from models.postprocessors.classification import Classification
+from models.postprocessors.forecast import Forecast
 from service.answers import NPY, npy_bytes
 from service.errors import Problem
 from service.forecast_plot import forecast_svg

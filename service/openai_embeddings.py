@@ -56,7 +56,7 @@ def openai_router(runtime: Runtime) -> APIRouter:
         runtime.check_ready()
         asked = read_request(await request.body())
         model = find_model(runtime, asked.model)
-        if not model.task.head.embeds:
+        if not model.task.postprocessor.embeds:
             raise Problem(422, "invalid_parameter", f"{model.name} answers /{model.path}, and makes no embeddings")
         inputs = [asked.input] if isinstance(asked.input, str) else asked.input
         check_count(len(inputs), runtime.settings.max_items)

@@ -8,17 +8,16 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import Checkpoint, CheckpointError, ModelCard, Structure
-from models.heads.base import Head, Row
+from models.checkpoint import Checkpoint
+from models.description import CheckpointError, ModelCard, Structure
 from models.perception import PerceptionModel
+from models.postprocessors.base import Postprocessor, Row
 from models.predictor import Predictor, resolve_device
 from models.reparam import reparameterize
 from preprocessors.base import Array, Preprocessor
+from service.checkpoint_files import HUB, find_checkpoints
 from service.settings import Settings
 from service.tasks import TASKS, Task
-
-SUFFIX = ".safetensors"
-HUB = "hub:"
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Pipeline:
     card: ModelCard
     version: str
     preprocessor: Preprocessor[Any]
-    head: Head
+    postprocessor: Postprocessor
     predictor: Predictor
     source: str | None = None
 
@@ -44,18 +43,9 @@ class Pipeline:
         """One forward pass. Called on the device's thread."""
         return self.predictor(self.preprocessor.collate(views))
 
-    def warm_up(self, max_batch_size: int) -> None:
-        """Run the smallest and the largest batch, so that no request pays for what only the first pass costs."""
-        for size in warm_up_sizes(max_batch_size):
-            self.warm_up_at(size)
-
     def warm_up_at(self, size: int) -> None:
-        """One step of it: other models may compute between the steps."""
+        """Run a batch of this size, so that no request pays for what only the first pass costs."""
         self.run([self.preprocessor.blank()] * size)
-
-
-def warm_up_sizes(max_batch_size: int) -> list[int]:
-    return sorted({1, max_batch_size})
 
 
 def read_checkpoint(source: str) -> Checkpoint:
@@ -87,7 +77,7 @@ def load_pipeline(source: str | Path, settings: Settings) -> Pipeline:
     task = TASKS[checkpoint.task]
     try:
         preprocessor = task.preprocessor(**{**checkpoint.preprocessor, **_operators_choice(task, settings)})
-        model: PerceptionModel = checkpoint.build(task.head, task.embedding)
+        model: PerceptionModel = checkpoint.build(*task.networks())
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{file} does not fit this version of the service: {error}") from error
     if checkpoint.structure is Structure.TRAINING:
@@ -102,24 +92,13 @@ def load_pipeline(source: str | Path, settings: Settings) -> Pipeline:
     )
     log.info("%s runs by %s in %s", checkpoint.card.name, predictor.runtime, predictor.precision)
     about = (checkpoint.task, task, checkpoint.card, checkpoint.version)
-    return Pipeline(*about, preprocessor, model.head, predictor, file)
+    return Pipeline(*about, preprocessor, model.head.postprocessor, predictor, file)
 
 
 def _operators_choice(task: Task, settings: Settings) -> dict[str, str]:
     """Constructor arguments that are the operator's to decide, not the checkpoint's."""
     decoder = settings.decoder(task.modality)
     return {"decoder": decoder} if decoder else {}
-
-
-def find_checkpoints(places: Sequence[Path]) -> list[Path]:
-    """Files as given, folders as their checkpoints by name. Raises CheckpointError where nothing is found."""
-    files: list[Path] = []
-    for place in places:
-        files += sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
-    if not files:
-        named = ", ".join(map(str, places))
-        raise CheckpointError(f"no checkpoint (*{SUFFIX}) in {named}: train one with `unireplknet train`")
-    return files
 
 
 def load_pipelines(settings: Settings) -> dict[str, Pipeline]:

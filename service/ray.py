@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
-import torch
 from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, BackpressureConfig
@@ -70,6 +69,8 @@ def deployment(settings: Settings) -> serve.Deployment:
 
 def share(settings: Settings) -> dict[str, float]:
     """What a replica takes of a machine: a GPU where the models compute on one, else the cores of a forward pass."""
+    import torch
+
     on_gpu = settings.device.startswith("cuda") or (settings.device == "auto" and torch.cuda.is_available())
     return {"num_cpus": settings.threads or 1, "num_gpus": float(on_gpu)}
 

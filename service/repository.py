@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from models.checkpoint import CheckpointError
+from models.description import CheckpointError
 from service.engine.base import Engine, Loaded, ModelInfo, WorkerLost
 from service.errors import Problem
 from service.holds import Holds

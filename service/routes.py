@@ -33,26 +33,26 @@ def task_router(runtime: Runtime) -> APIRouter:
     router = APIRouter(route_class=PlainRoute)
     for path, task in TASKS.items():
         _add_answer_route(router, runtime, path, task)
-        if task.head.embeds:
+        if task.postprocessor.embeds:
             _add_embedding_route(router, runtime, path, task)
     return router
 
 
 def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task) -> None:
     name = path.title().replace("/", "")
-    option_type = task.head.option_type
-    format_type = format_options(task.head.result_type)
+    option_type = task.postprocessor.option_type
+    format_type = format_options(task.postprocessor.result_type)
     options = Options(f"{name}Options", ModelOptions, option_type, task.preprocessor.option_type, format_type)
-    single, several = answer_schemas(name, task.head.result_type)
+    single, several = answer_schemas(name, task.postprocessor.result_type)
 
     def check(model: ModelInfo, parsed: ParsedOptions) -> None:
-        model.head.check(parsed.of(option_type))
+        model.postprocessor.check(parsed.of(option_type))
 
     async def answer(request: Request) -> Response:
         seen = await perceive(runtime, request, path, options, check)
         results = interpreted(seen, option_type)
         wanted: Any = seen.options.of(format_type)
-        form = chosen_format(task.head.result_type, wanted.format, request.headers.get("accept", ""))
+        form = chosen_format(task.postprocessor.result_type, wanted.format, request.headers.get("accept", ""))
         if form is not None:
             return rendered(form, results, seen)
         pairs = zip(results, seen.perceived, strict=True)
@@ -65,9 +65,9 @@ def _add_answer_route(router: APIRouter, runtime: Runtime, path: str, task: Task
 
 
 def interpreted(seen: Perception, option_type: type) -> list[Any]:
-    """What the head makes of every input."""
+    """What is said of every input."""
     options: Any = seen.options.of(option_type)
-    return [seen.model.head.interpret(item.rows, options, item.sample.context) for item in seen.perceived]
+    return [seen.model.postprocessor.interpret(item.rows, options, item.sample.context) for item in seen.perceived]
 
 
 def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: Task) -> None:

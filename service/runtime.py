@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.heads.base import Row
+from models.postprocessors.base import Row
 from preprocessors.base import Sample
 from service.admission import Admission, Bounds, Load
 from service.call import current_call
@@ -19,9 +19,9 @@ from service.errors import Problem, draining, not_ready
 from service.estimates import Estimates
 from service.json_answer import to_json
 from service.lane import Prediction
+from service.loading import CHECKPOINTS
 from service.metrics import Metrics
 from service.model_statistics import Statistics
-from service.pipeline import load_pipelines, warm_up_sizes
 from service.priority import Priority
 from service.repository import Repository
 from service.scheduler import Scheduler
@@ -72,7 +72,7 @@ class Runtime:
     load: what makes the models of the settings; the engine calls it, in its own process.
     """
 
-    def __init__(self, settings: Settings, announce: Announce | None = None, load: LoadModels = load_pipelines) -> None:
+    def __init__(self, settings: Settings, announce: Announce | None = None, load: LoadModels = CHECKPOINTS) -> None:
         self.announce = announce or (lambda models: None)
         self.settings = settings
         self.ready = False
@@ -138,7 +138,7 @@ class Runtime:
         sample = await self.decoding.rehearse(model.preprocessor)
         if sample is not None:
             await self._answer(model, sample)
-        for size in warm_up_sizes(self.settings.max_batch_size):
+        for size in self.settings.warm_up_sizes:
             await self.scheduler.submit(model.key, [model.preprocessor.blank()] * size, Priority.BULK)
 
     async def _answer(self, model: ModelInfo, sample: Sample) -> None:
@@ -146,7 +146,7 @@ class Runtime:
         try:
             predictions = await self.scheduler.submit(model.key, sample.views, Priority.BULK)
             rows = [prediction.row for prediction in predictions]
-            to_json(vars(model.head.interpret(rows, model.head.option_type(), sample.context)))
+            to_json(vars(model.postprocessor.interpret(rows, model.postprocessor.option_type(), sample.context)))
         except Exception as error:
             log.warning("%s does not answer the specimen of its preprocessor: %s", model.name, error)
 

@@ -16,7 +16,7 @@ from service.connection import Connection
 from service.console import show_serving
 from service.engine import head_start
 from service.engine.base import Load, ModelInfo
-from service.pipeline import load_pipelines
+from service.loading import CHECKPOINTS
 from service.runtime import Runtime
 from service.settings import LogFormat, Settings
 
@@ -49,7 +49,7 @@ class DrainingServer(uvicorn.Server):
         await self.runtime.traffic.drain(self.runtime.settings.drain_timeout_s)
 
 
-def run_server(settings: Settings, load: Load = load_pipelines) -> None:
+def run_server(settings: Settings, load: Load = CHECKPOINTS) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first."""
     logs.configure(settings.log_level, settings.log_format)
 

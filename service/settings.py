@@ -9,7 +9,6 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.precision import Precision
-from models.runtimes.registry import AUTO, RUNTIMES
 from service.engine.cpu_limit import cpu_limit
 from service.keys import read_keys
 
@@ -37,8 +36,8 @@ class Settings(BaseSettings):
     device: str = Field("auto", description="cpu, cuda, cuda:1, or auto: the first CUDA device, else the CPU")
     precision: Precision = Field(Precision.FLOAT32, description="What the networks compute in")
     runtime: str = Field(
-        AUTO,
-        pattern=f"^({'|'.join((AUTO, *RUNTIMES))})$",
+        "auto",
+        pattern="^(auto|openvino|torch)$",
         description="What computes backbones: torch, openvino, or auto: openvino on a CPU where it is installed",
     )
     engine: str = Field(
@@ -105,6 +104,11 @@ class Settings(BaseSettings):
     def decoder(self, modality: str) -> str | None:
         """The library that was chosen to decode a modality."""
         return dict(pair.split("=") for pair in self.decoders.split(",") if pair).get(modality)
+
+    @property
+    def warm_up_sizes(self) -> list[int]:
+        """Batches to run before a model is seen: requests must not pay for what only a first pass costs."""
+        return sorted({1, self.max_batch_size})
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.checkpoint import CheckpointError, read_description
+from models.description import CheckpointError, read_description
+from service.checkpoint_files import HUB, find_checkpoints
 from service.errors import Problem
-from service.pipeline import HUB, find_checkpoints
 
 
 class Sources:

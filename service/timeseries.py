@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from models.heads.forecast import Forecast, ForecastOptions
+from models.postprocessors.forecast import Forecast, ForecastOptions
 from preprocessors.histories.weather_options import WeatherOptions
 from service.engine.base import ModelInfo
 from service.errors import malformed
@@ -39,7 +39,7 @@ def timeseries_router(runtime: Runtime) -> APIRouter:
     options = Options("TimeseriesOptions", ModelOptions, WeatherOptions)
 
     def check(model: ModelInfo, parsed: ParsedOptions) -> None:
-        model.head.check(ForecastOptions())
+        model.postprocessor.check(ForecastOptions())
 
     async def forecast(request: Request) -> Response:
         """The mean forecast; quantiles are not offered."""

@@ -10,8 +10,8 @@ from threading import Thread
 
 from torch import Tensor
 
-from models.checkpoint import Structure
 from models.config import BackboneConfig
+from models.description import Structure
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.reparam import reparameterize

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from models.checkpoint import Checkpoint, ModelCard, Structure
+from models.checkpoint import Checkpoint
 from models.config import BackboneConfig, default_kernel_sizes
+from models.description import ModelCard, Structure
 from models.embeddings.projection import ThreeViewProjection
 from models.embeddings.station_maps import StationMaps
 from models.heads.base import Head

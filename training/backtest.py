@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.checkpoint import Checkpoint, CheckpointError, Structure
+from models.checkpoint import Checkpoint
+from models.description import CheckpointError, Structure
 from models.heads.forecast import ForecastHead
 from models.predictor import resolve_device
 from models.reparam import reparameterize

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.config import BackboneConfig
-from models.heads.base import Row
+from models.heads.base import Outputs
 from models.heads.classification import ClassificationHead
 from training.data import Splits, find_splits
 from training.lesson import Lesson, Loss, Material
@@ -69,7 +69,7 @@ class ClassificationSubject(Subject):
 def soft_cross_entropy(label_smoothing: float) -> Loss:
     """Of the logits against soft targets (N, classes)."""
 
-    def loss(outputs: Row, targets: Tensor) -> Tensor:
+    def loss(outputs: Outputs, targets: Tensor) -> Tensor:
         return F.cross_entropy(outputs["logits"].float(), targets, label_smoothing=label_smoothing)
 
     return loss

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 import typer
 
-from models.checkpoint import CheckpointError
 from models.config import VARIANTS, BackboneConfig, backbone_config
+from models.description import CheckpointError
 from training.data import DatasetError
 from training.flags import flags_of, from_flags
 from training.recipe import Recipe
@@ -19,7 +19,9 @@ from training.setting import setting
 from training.subject import Subject
 from training.subjects import SUBJECTS
 
-train_app = typer.Typer(help="Train a model on your own data; it ends in a checkpoint that `serve` can load.")
+train_app = typer.Typer(
+    name="train", help="Train a model on your own data; it ends in a checkpoint that `serve` can load."
+)
 
 
 @train_app.callback()

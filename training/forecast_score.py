@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from models.embeddings.station_network import FACTS
-from models.heads.base import Row
+from models.heads.base import Outputs
 from training.lesson import Judge
 
 DAY = 24
@@ -48,7 +48,7 @@ FREE: dict[str, Callable[[Tensor, int], Tensor]] = {
 }
 
 
-def masked_mse(outputs: Row, targets: Tensor) -> Tensor:
+def masked_mse(outputs: Outputs, targets: Tensor) -> Tensor:
     """Mean squared error where the target is known; NaN elsewhere."""
     known = ~targets.isnan()
     error = (outputs["forecast"].float() - targets.nan_to_num(0.0)).masked_fill(~known, 0)

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import Checkpoint, ModelCard, Structure
+from models.checkpoint import Checkpoint
 from models.config import BackboneConfig
+from models.description import ModelCard, Structure
 from models.perception import PerceptionModel
 from models.predictor import resolve_device
 from models.reparam import reparameterize

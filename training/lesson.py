@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from models.heads.base import Row
+from models.heads.base import Outputs
 from preprocessors.base import Preprocessor
 
 Transform = Callable[[Tensor], Tensor]
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-Loss = Callable[[Row, Tensor], Tensor]
+Loss = Callable[[Outputs, Tensor], Tensor]
 
 
 class EpochDataset(Protocol):

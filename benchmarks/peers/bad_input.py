@@ -7,7 +7,7 @@ import zlib
 
 from PIL import Image
 
-from benchmarks.peers.workload import FIELD, ROUTE
+from benchmarks.peers.setting import FIELD, ROUTE
 
 BOUNDARY = "b0undary"
 PATIENCE_S = 30.0

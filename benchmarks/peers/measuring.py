@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.peers import bad_input
 from benchmarks.peers.core_speed import core_speed
 from benchmarks.peers.family import Family
-from benchmarks.peers.workload import PICTURE, ROUTE
+from benchmarks.peers.setting import PICTURE, ROUTE
 from service.bench.open_loop import START_S, Answer, Generator, Load
 from service.bench.shot import Address, Shot
 

@@ -9,7 +9,8 @@ from typing import Any
 import bentoml
 from PIL.Image import Image
 
-from benchmarks.peers.workload import BOUND, MAX_BATCH, ROUTE, Workload
+from benchmarks.peers.setting import BOUND, MAX_BATCH, ROUTE
+from benchmarks.peers.workload import Workload
 
 
 @bentoml.service(

@@ -9,7 +9,8 @@ from typing import Any
 import litserve as ls
 from fastapi import Request
 
-from benchmarks.peers.workload import FIELD, MAX_BATCH, PORT, ROUTE, Workload
+from benchmarks.peers.setting import FIELD, MAX_BATCH, PORT, ROUTE
+from benchmarks.peers.workload import Workload
 from preprocessors.base import Array
 
 

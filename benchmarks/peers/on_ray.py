@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import FastAPI, File
 from ray import serve
 
-from benchmarks.peers.workload import BOUND, MAX_BATCH, ROUTE, Workload
+from benchmarks.peers.setting import BOUND, MAX_BATCH, ROUTE
+from benchmarks.peers.workload import Workload
 from preprocessors.base import Array
 
 api = FastAPI()

@@ -1,15 +1,13 @@
 """This project's server as it is; it has its own decode worker and its own engine process. Its queue is as long as
 answers are of use: twice the latency that is still good."""
 
-from benchmarks.null_server import null_pipelines
 from benchmarks.peers.measuring import TERMS
-from benchmarks.peers.workload import CLOTHING, MAX_BATCH, PORT, WORKLOAD
-from service.engine.base import Load
-from service.pipeline import load_pipelines
+from benchmarks.peers.setting import CLOTHING, MAX_BATCH, PORT, WORKLOAD
+from service.loading import CHECKPOINTS, NamedLoad
 from service.server import run_server
 from service.settings import Settings
 
-LOADS: dict[str, Load] = {"null": null_pipelines, "clothing10": load_pipelines}
+LOADS = {"null": NamedLoad("benchmarks.null_model:null_pipelines"), "clothing10": CHECKPOINTS}
 
 if __name__ == "__main__":
     settings = Settings(

@@ -6,7 +6,7 @@ import ray
 from ray import serve
 
 from benchmarks.peers.on_ray import app
-from benchmarks.peers.workload import PORT
+from benchmarks.peers.setting import PORT
 
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)

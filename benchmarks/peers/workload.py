@@ -5,30 +5,20 @@ same head. `null` decodes nothing and computes nothing, so what it costs is the 
 """
 
 import io
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.null_server import null_pipelines
-from models.heads.classification import ClassificationOptions
+from benchmarks.null_model import null_pipelines
+from benchmarks.peers.setting import CLOTHING, WORKLOAD
+from models.postprocessors.classification import ClassificationOptions
 from preprocessors.base import Array
 from service.pipeline import Pipeline, load_pipelines
-from service.settings import EMBEDDED_CHECKPOINTS, Settings
-
-ROUTE = "/classify/image"
-FIELD = "file"
-MAX_BATCH = 16
-WORKLOAD = os.environ.get("PEER_WORKLOAD", "null")
-PORT = int(os.environ.get("PEER_PORT", "8780"))
-# Open requests that a candidate with a bound lets in at a time: about a second's work of one core
-BOUND = {"null": 512, "clothing10": 32}[WORKLOAD]
-CLOTHING = EMBEDDED_CHECKPOINTS / "clothing10.safetensors"
+from service.settings import Settings
 
 
 class Workload:
@@ -45,7 +35,9 @@ class Workload:
 
     def predict(self, views: Sequence[Array]) -> list[dict[str, Any]]:
         options = ClassificationOptions()
-        return [asdict(self._pipeline.head.interpret([row], options)) for row in self._pipeline.run(list(views))]
+        return [
+            asdict(self._pipeline.postprocessor.interpret([row], options)) for row in self._pipeline.run(list(views))
+        ]
 
 
 def null_view(image: Image.Image) -> Array:
@@ -70,4 +62,3 @@ PIPELINES: dict[str, Callable[[Settings], Pipeline]] = {
     "clothing10": lambda settings: _only(load_pipelines(settings)),
 }
 VIEWS: dict[str, Callable[[Image.Image], Array]] = {"null": null_view, "clothing10": clothing_view}
-PICTURE = Path(__file__).resolve().parents[2] / "examples" / "t-shirt.jpg"

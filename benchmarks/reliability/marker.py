@@ -4,13 +4,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from benchmarks.reliability.marks import MARKS
-from models.checkpoint import ModelCard
-from models.heads.base import Row
+from models.description import ModelCard
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
+from models.postprocessors.base import Row
 from models.predictor import Predictor
 from preprocessors.base import Array
 from service.pipeline import Pipeline
@@ -43,13 +44,13 @@ class MarkedPipeline(Pipeline):
                 file.write(f"{began} {time.monotonic()} {' '.join(map(str, marks))}\n")
         return [self._row(mark) for mark in marks]
 
-    def warm_up(self, max_batch_size: int) -> None:
+    def warm_up_at(self, size: int) -> None:
         """It is as slow as it will ever be."""
 
     def _row(self, mark: int) -> Row:
-        logits = torch.zeros(CLASSES)
+        logits = np.zeros(CLASSES, np.float32)
         logits[mark % CLASSES] = 9
-        return {"logits": logits, "embedding": torch.tensor([mark // HALF, mark % HALF, self.place]).float()}
+        return {"logits": logits, "embedding": np.array([mark // HALF, mark % HALF, self.place], np.float32)}
 
 
 def mark_of(embedding: Sequence[float]) -> int:
@@ -66,7 +67,7 @@ def marked_pipelines(start_s: float, each_s: float, ledger: str, settings: Setti
             model = PerceptionModel(torch.nn.Identity(), head)  # type: ignore[arg-type]
             predictor = Predictor(model, preprocessor.transform, torch.device("cpu"))
             pipelines[name] = MarkedPipeline(
-                path, TASKS[path], ModelCard(name), "0", preprocessor, head, predictor,
+                path, TASKS[path], ModelCard(name), "0", preprocessor, head.postprocessor, predictor,
                 place=place, start_s=start_s, each_s=each_s, ledger=ledger,
             )  # fmt: skip
     return pipelines

@@ -10,18 +10,16 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 import psutil
 import uvicorn
 from fastapi import FastAPI
 
-from benchmarks.reliability.marker import marked_pipelines
 from service import logs
 from service.app import create_app
 from service.connection import Connection
 from service.engine.base import Load
-from service.pipeline import load_pipelines
+from service.loading import CHECKPOINTS, NamedLoad
 from service.server import DrainingServer
 from service.settings import Settings
 
@@ -87,8 +85,10 @@ def watched(app: FastAPI) -> FastAPI:
 
 
 LOADS: dict[str, Callable[..., Load]] = {
-    "demo": lambda: load_pipelines,
-    "marked": lambda start_s, each_s, ledger: partial(marked_pipelines, float(start_s), float(each_s), ledger),
+    "demo": lambda: CHECKPOINTS,
+    "marked": lambda start_s, each_s, ledger: NamedLoad(
+        "benchmarks.reliability.marker:marked_pipelines", (float(start_s), float(each_s), ledger)
+    ),
 }
 
 

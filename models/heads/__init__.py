@@ -1,1 +1,1 @@
-"""What answers: each file holds a head and the result type it speaks."""
+"""What the features are read by: each file holds a head; what is said of its outputs is its postprocessor's."""

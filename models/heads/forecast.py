@@ -1,50 +1,18 @@
 """Forecasts: stage-4 maps as tokens of every node, decoded into the coming hours, in the units that came in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.embeddings.series_norm import SeriesNorm
 from models.embeddings.station_network import StationNetwork
 from models.embeddings.time_marks import time_marks
-from models.heads.base import Head, Row
+from models.heads.base import Head, Outputs
 from models.heads.forecast_decoder import ForecastDecoder
 from models.heads.tree_linear import TreeLinear
+from models.postprocessors.forecast import ForecastPostprocessor
 from models.unireplknet import Features
-
-
-class Asked(Protocol):
-    """What a forecast needs to know of the request that it answers."""
-
-    variable: str
-    units: str
-    start_time: str
-    stations: Sequence[str]
-
-    def answer(self, slots: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """(slots, hours) of every view, in the model's order and unit -> (hours, stations) as they were sent."""
-
-
-@dataclass(frozen=True)
-class ForecastOptions:
-    """What a request may ask of the answer: the horizon is said with the history."""
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """forecast: hours x stations, from start_time (UTC) on, in `units`, the stations in the order of the request."""
-
-    variables: list[str]
-    units: str
-    start_time: str
-    frequency: str
-    horizon: int
-    stations: list[str]
-    forecast: NDArray[np.float32]
 
 
 class ForecastHead(Head):
@@ -53,9 +21,6 @@ class ForecastHead(Head):
     history: hours, T. tree_linear: adds a linear forecast, see TreeLinear; the authors have none. Rows hold `forecast`
     (slots, pred_len), in the unit of the input; what is in the slots of absent stations means nothing.
     """
-
-    result_type = Forecast
-    option_type = ForecastOptions
 
     def __init__(
         self,
@@ -68,6 +33,7 @@ class ForecastHead(Head):
         **decoder: Any,
     ) -> None:
         super().__init__()
+        self.postprocessor = ForecastPostprocessor()
         self.per_node = stations
         self.pred_len = pred_len
         self.norm = SeriesNorm(stations)
@@ -76,7 +42,7 @@ class ForecastHead(Head):
         if tree_linear:  # what the decoder adds to it is nothing, to begin with
             self.decoder.decoder.silence()
 
-    def forward(self, features: Features, x: Tensor) -> Row:
+    def forward(self, features: Features, x: Tensor) -> Outputs:
         network = StationNetwork.unpack(x, self.per_node)
         nodes = network.absent_nodes
         history = network.values.flatten(0, 1)
@@ -92,20 +58,6 @@ class ForecastHead(Head):
             hours = network.solar + network.hour.view(-1, 1, 1)
             forecast = forecast + self.linear(centred, network.absent, hours).flatten(0, 1)
         return {"forecast": forecast.transpose(1, 2).reshape(len(x), -1, self.pred_len)}
-
-    def interpret(self, rows: Sequence[Row], options: ForecastOptions, context: Any = None) -> Forecast:
-        """context: what the preprocessor tells of the request, Asked."""
-        asked: Asked = context
-        values = asked.answer([row["forecast"].numpy() for row in rows])
-        return Forecast(
-            variables=[asked.variable],
-            units=asked.units,
-            start_time=asked.start_time,
-            frequency="H",
-            horizon=len(values),
-            stations=list(asked.stations),
-            forecast=values,
-        )
 
 
 def node_tokens(maps: Tensor, absent: Tensor) -> Tensor:

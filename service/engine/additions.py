@@ -8,11 +8,11 @@ import threading
 
 import orjson
 
-from service.engine.base import model_info
 from service.engine.channel import Kind, Sender, encoded
 from service.engine.device import Device
 from service.engine.exit_codes import DEVICE_BROKEN
 from service.engine.faults import DeviceBroken, survived
+from service.engine.model_info import model_info
 from service.engine.warm_up import Run, run_on
 from service.pipeline import Pipeline, load_pipeline
 from service.settings import Settings

@@ -1,23 +1,22 @@
 """The contract of every engine: it is told which batch to run, and answers with a row for every view."""
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from torch import Tensor, nn
-
-from models.checkpoint import ModelCard
-from models.heads.base import Head, Row
+from models.description import ModelCard
+from models.postprocessors.base import Postprocessor, Row
 from preprocessors.base import Array, Preprocessor
-from service.pipeline import Pipeline
 from service.settings import Settings
 from service.tasks import Task
 
+if TYPE_CHECKING:  # of what the engine alone imports
+    from service.pipeline import Pipeline
+
 T = TypeVar("T")
-Load = Callable[[Settings], Mapping[str, Pipeline]]
+Load = Callable[[Settings], "Mapping[str, Pipeline]"]
 OnLost = Callable[[str], None]  # is told why
 
 
@@ -52,9 +51,8 @@ class EngineState(StrEnum):
 class ModelInfo:
     """All of a loaded model but its weights. `path` is its task's URL.
 
-    head: for `check` and `interpret`; its parameters are on the meta device and have no values. key: what the engine
-    knows it by; two versions of one name have different ones. source: see `read_checkpoint`; None where the model was
-    not read from any.
+    key: what the engine knows it by; two versions of one name have different ones. source: see `read_checkpoint`; None
+    where the model was not read from any.
     """
 
     path: str
@@ -62,7 +60,7 @@ class ModelInfo:
     card: ModelCard
     version: str
     preprocessor: Preprocessor[Any]
-    head: Head
+    postprocessor: Postprocessor
     device: str
     precision: str
     runtime: str
@@ -135,7 +133,7 @@ class Engine(Protocol):
         ...
 
     async def run(self, model: str, views: Sequence[Array]) -> list[Row]:
-        """Rows of one batch, float32 on the CPU, in the order of the views.
+        """Rows of one batch, in the order of the views.
 
         Raises what the model raises, OutOfMemory, and WorkerLost. A caller that is cancelled leaves a batch that was
         handed over to be computed, and its place to the next once it is.
@@ -175,30 +173,3 @@ def find(models: Mapping[str, T], model: str) -> T:
     if model not in models:
         raise LookupError(f"no model {model!r} is loaded; there is: {', '.join(models)}")
     return models[model]
-
-
-def model_info(pipeline: Pipeline, key: str | None = None) -> ModelInfo:
-    """key: by default the model's name."""
-    predictor = pipeline.predictor
-    return ModelInfo(
-        path=pipeline.path,
-        task=pipeline.task,
-        card=pipeline.card,
-        version=pipeline.version,
-        preprocessor=pipeline.preprocessor,
-        head=_without_weights(pipeline.head),
-        device=str(predictor.device),
-        precision=str(predictor.precision),
-        runtime=predictor.runtime,
-        parameters=predictor.parameters,
-        key=key or pipeline.name,
-        source=pipeline.source,
-    )
-
-
-def _without_weights(head: Head) -> Head:
-    """A copy whose parameters have no values. Its buffers stay, on the CPU: an answer may need such constants."""
-    copies: dict[int, Tensor] = {id(item): item.detach().cpu() for item in head.buffers()}
-    for parameter in head.parameters():
-        copies[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
-    return copy.deepcopy(head, copies)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.heads.base import Row
+from models.postprocessors.base import Row
 from preprocessors.base import Array
 from service.engine.base import OutOfMemory
 from service.engine.device import Captured, Device, Outputs

@@ -1,4 +1,4 @@
-"""The process that engines are forked from may begin before this one imports anything: torch takes seconds in both."""
+"""The process that engines are forked from may begin before this one imports anything: torch takes it seconds."""
 
 import atexit
 

@@ -8,18 +8,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
-import torch
 
-from models.heads.base import Row
+from models.postprocessors.base import Row, rows_of, samples
 from preprocessors.base import Array
 from service.engine.arena import Arena, Layout, Slot
 from service.engine.base import EngineOptions, Load, Loaded, ModelInfo, WorkerLost
 from service.engine.channel import CHUNK, Kind, Unframer, encoded
-from service.engine.faults import from_wire
+from service.engine.error_wire import from_wire
 from service.engine.nursery import ForkedProcess, Nursery
-from service.engine.worker import written_order
+from service.engine.order import written_order
 from service.settings import Settings
 
 END_PATIENCE_S = 5.0
@@ -256,11 +254,8 @@ class EngineLink:
 
 def _rows(outbox: Arena, layout: Layout) -> list[Row]:
     """The rows that an engine wrote as columns. Copied, since the next run will write over them."""
-    columns = [
-        [tensor for block in blocks for tensor in torch.from_numpy(np.array(outbox.array(block))).unbind()]
-        for blocks in layout.values()
-    ]
-    return [dict(zip(layout, values, strict=True)) for values in zip(*columns, strict=True)]
+    columns = {name: [outbox.array(block).copy() for block in blocks] for name, blocks in layout.items()}
+    return rows_of({name: [row for block in blocks for row in samples(block)] for name, blocks in columns.items()})
 
 
 ANSWERS: dict[Kind, Callable[[EngineLink, bytes], None]] = {

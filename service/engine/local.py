@@ -6,15 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, TypeVar
 
-from models.heads.base import Row
+from models.postprocessors.base import Row
 from models.predictor import resolve_device
 from preprocessors.base import Array
-from service.engine.base import EngineState, Load, Loaded, ModelInfo, WorkerLost, computed, find, model_info
+from service.engine.base import EngineState, Load, Loaded, ModelInfo, WorkerLost, computed, find
 from service.engine.device import Device, engine_device
 from service.engine.faults import translated
 from service.engine.memory import memory_in_use
+from service.engine.model_info import model_info
 from service.engine.warm_up import Run, run_on, warmed_up
-from service.pipeline import Pipeline, load_pipeline, load_pipelines, warm_up_sizes
+from service.loading import CHECKPOINTS
+from service.pipeline import Pipeline, load_pipeline
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -24,7 +26,7 @@ class LocalEngine:
     """What crashes or hangs it crashes or hangs the whole process. See ProcessEngine for the arguments."""
 
     def __init__(
-        self, settings: Settings, device: str | None = None, *, depth: int = 1, load: Load = load_pipelines
+        self, settings: Settings, device: str | None = None, *, depth: int = 1, load: Load = CHECKPOINTS
     ) -> None:
         self.depth = depth
         self.restarts = 0
@@ -73,7 +75,7 @@ class LocalEngine:
             raise WorkerLost(f"the engine is {self.state}: try again later")
         try:
             pipeline = await asyncio.to_thread(load_pipeline, source, self._settings)
-            for size in warm_up_sizes(self._settings.max_batch_size):
+            for size in self._settings.warm_up_sizes:
                 await self._in_thread(pipeline.warm_up_at, size)
             run = await self._in_thread(run_on, self._device, pipeline, self._settings)
         except Exception as error:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from models.heads.base import Row
+from models.postprocessors.base import Row
 from preprocessors.base import Array
 from service.engine import head_start
 from service.engine.base import (
@@ -23,7 +23,7 @@ from service.engine.base import (
 from service.engine.link import EngineLink
 from service.engine.nursery import Nursery
 from service.engine.roster import Roster
-from service.pipeline import load_pipelines, warm_up_sizes
+from service.loading import CHECKPOINTS
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ProcessEngine:
         *,
         options: EngineOptions = USUAL,
         nursery: Nursery | None = None,
-        load: Load = load_pipelines,
+        load: Load = CHECKPOINTS,
         on_lost: OnLost | None = None,
     ) -> None:
         self.depth = options.depth
@@ -109,7 +109,7 @@ class ProcessEngine:
         try:
             async with asyncio.timeout(self._options.start_timeout_s):
                 model = await link.add(key, source)
-                for size in warm_up_sizes(self._settings.max_batch_size):
+                for size in self._settings.warm_up_sizes:
                     await link.warm_up(key, size)
         except BaseException:
             link.drop(key)

@@ -3,11 +3,14 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from models.checkpoint import CheckpointError
+from models.description import CheckpointError
 from service.engine.base import Load, Loaded
-from service.pipeline import Pipeline, load_pipeline
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +28,10 @@ class Roster:
         sources = {key: model.source for key, model in loaded.models.items() if model.source is not None}
         return cls(sources, tuple(key for key in loaded.models if key not in sources), load)
 
-    def __call__(self, settings: Settings) -> dict[str, Pipeline]:
+    def __call__(self, settings: Settings) -> "dict[str, Pipeline]":
         """A file that has gone or was broken since costs its own model, and no other."""
+        from service.pipeline import load_pipeline  # in the engine, whose business torch is
+
         found = self.load(settings) if self.made else {}
         pipelines = {key: pipeline for key, pipeline in found.items() if key in self.made}
         for key, source in self.sources.items():

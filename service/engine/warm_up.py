@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from models.heads.base import Row
+from models.postprocessors.base import Row
 from preprocessors.base import Array
 from service.engine.buckets import BucketRunner
 from service.engine.device import Device
@@ -19,7 +19,7 @@ def warmed_up(pipelines: Mapping[str, Pipeline], settings: Settings, device: Dev
     with device.tuning(settings.tuning_s, settings.cache_folder):
         if not device.captures:
             for pipeline in pipelines.values():
-                pipeline.warm_up(1)  # the largest batch is run when the server learns its cost
+                pipeline.warm_up_at(1)  # the largest batch is run when the server learns its cost
         return {name: run_on(device, pipeline, settings) for name, pipeline in pipelines.items()}
 
 

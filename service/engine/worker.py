@@ -4,7 +4,6 @@ import faulthandler
 import logging
 import pickle
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,13 +15,16 @@ from preprocessors.base import Array
 from service import logs
 from service.engine.additions import Additions
 from service.engine.arena import Arena, Block, Slot
-from service.engine.base import Load, Loaded, OutOfMemory, find, model_info
+from service.engine.base import Load, Loaded, OutOfMemory, find
 from service.engine.channel import Kind, Sender, encoded, messages
 from service.engine.cpu_limit import cpu_limit
 from service.engine.device import Device, engine_device
+from service.engine.error_wire import to_wire
 from service.engine.exit_codes import DEVICE_BROKEN, LOAD_FAILED
-from service.engine.faults import DeviceBroken, survived, to_wire
+from service.engine.faults import DeviceBroken, survived, translated
 from service.engine.memory import memory_in_use
+from service.engine.model_info import model_info
+from service.engine.order import read_order
 from service.engine.warm_up import Run, warmed_up
 from service.pipeline import Pipeline
 from service.settings import Settings
@@ -58,7 +60,7 @@ def serve(connection: socket.socket, slots: Sequence[Slot]) -> int:
         loaded = Loaded({key: model_info(pipeline, key) for key, pipeline in pipelines.items()})
     except Exception as error:
         log.debug("loading failed", exc_info=error)
-        connection.sendall(encoded(Kind.FAILED, orjson.dumps(to_wire(error))))
+        connection.sendall(encoded(Kind.FAILED, orjson.dumps(to_wire(translated(error)))))
         return LOAD_FAILED
     send = Sender(connection)
     send(encoded(Kind.LOADED, pickle.dumps(loaded)))
@@ -86,18 +88,6 @@ def load(function: Load, settings: Settings, device: Device) -> tuple[dict[str, 
     return pipelines, warmed_up(pipelines, settings, device)
 
 
-def written_order(function: Load, settings: Settings) -> bytes:
-    """function: a module's, found by its name with this process's `sys.path`."""
-    return pickle.dumps((sys.path, pickle.dumps((function, settings))))
-
-
-def read_order(order: bytes) -> tuple[Load, Settings]:
-    """See `written_order`."""
-    sys.path, rest = pickle.loads(order)
-    function, settings = pickle.loads(rest)
-    return function, settings
-
-
 class Runner:
     """Runs batches that lie in slots."""
 
@@ -118,4 +108,4 @@ class Runner:
 
     def _columns(self, model: str, views: Sequence[Array]) -> dict[str, list[Any]]:
         rows = find(self._runs, model)(views)
-        return {name: [row[name].numpy() for row in rows] for name in rows[0]} if rows else {}
+        return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

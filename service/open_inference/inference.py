@@ -1,4 +1,4 @@
-"""POST /v2/models/{name}/infer: files in a BYTES tensor, the head's outputs as tensors."""
+"""POST /v2/models/{name}/infer: files in a BYTES tensor, the model's outputs as tensors."""
 
 import time
 from functools import cache
@@ -33,7 +33,7 @@ def inference_router(runtime: Runtime) -> APIRouter:
         body, length = await request.body(), request.headers.get(HEADER_LENGTH)
         asked = read_request(body, length, model.task.modality, runtime.settings.max_items)
         current_call().hurry(time.monotonic() + asked.timeout_s)
-        tensors = chosen(model.head, asked.outputs)
+        tensors = chosen(model.postprocessor, asked.outputs)
         parsed = _options(model.path).parse({**asked.options, "model": name})
         payload = Payload(asked.files, {}, is_list=len(asked.files) > 1)
         seen = await perceive_payload(runtime, model.path, payload, parsed, lambda model, parsed: None, started)
@@ -63,18 +63,18 @@ def refuse_compressed(request: Request) -> None:
 @cache
 def _options(path: str) -> Options:
     task = TASKS[path]
-    return Options(f"{path}/infer", ModelOptions, task.head.option_type, task.preprocessor.option_type)
+    return Options(f"{path}/infer", ModelOptions, task.postprocessor.option_type, task.preprocessor.option_type)
 
 
 def _answer(request: Request, asked: InferRequest, seen: Perception, tensors: Any) -> Response:
     model = seen.model
-    options: Any = seen.options.of(model.head.option_type)
+    options: Any = seen.options.of(model.postprocessor.option_type)
     wanted = {output.name: output for output in asked.outputs}
     made = []
     for name, output in tensors.items():
-        values = tensor(name, output, model.head, seen.perceived, options)
+        values = tensor(name, output, model.postprocessor, seen.perceived, options)
         parameters = wanted[name].parameters if name in wanted else {}
         binary = parameters.get("binary_data", asked.binary)
-        made.append((ranked(values, output, model.head, wanted.get(name)), binary is True))
+        made.append((ranked(values, output, model.postprocessor, wanted.get(name)), binary is True))
     about = {"model_name": model.name, "model_version": model.version, "id": asked.id or request.scope["request_id"]}
     return written(about, made, seen.timing_headers())

@@ -72,14 +72,14 @@ def _model_router(runtime: Runtime, prefix: str) -> APIRouter:
 
 def model_metadata(model: ModelInfo) -> Json:
     """The first axis of every tensor are the inputs of the request."""
-    outputs = OUTPUTS[type(model.head)]
+    outputs = OUTPUTS[type(model.postprocessor)]
     return {
         "name": model.name,
         "versions": [model.version],
         "platform": PLATFORM,
         "inputs": [{"name": model.task.modality, "datatype": BYTES, "shape": [-1]}],
         "outputs": [
-            {"name": name, "datatype": output.datatype, "shape": [-1, *output.axes(model.head)]}
+            {"name": name, "datatype": output.datatype, "shape": [-1, *output.axes(model.postprocessor)]}
             for name, output in outputs.items()
         ],
     }

@@ -1,4 +1,4 @@
-"""The tensors that each kind of head answers with."""
+"""The tensors that each kind of model answers with."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads.base import Head
-from models.heads.classification import ClassificationHead
-from models.heads.forecast import ForecastHead
+from models.postprocessors.base import Postprocessor
+from models.postprocessors.classification import ClassificationPostprocessor
+from models.postprocessors.forecast import ForecastPostprocessor
 from service.errors import Problem, malformed
 from service.open_inference.request import InferOutput
 from service.open_inference.tensors import Tensor, classified
@@ -20,9 +20,10 @@ FP32, BYTES = "FP32", "BYTES"
 
 @dataclass(frozen=True)
 class Output:
-    """One tensor of an answer. axes: of one input, -1 where that decides. values: of one input, for the head's options.
+    """One tensor of an answer. axes: of one input, -1 where that decides. values: of one input, for the options of the
+    postprocessor.
 
-    ranked: the last axis are the labels of the head, and the classification extension may rank them.
+    ranked: the last axis are its labels, and the classification extension may rank them.
     """
 
     datatype: str
@@ -33,59 +34,57 @@ class Output:
 
 def _mean(item: Perceived, name: str) -> NDArray[Any]:
     """Over the views of an input."""
-    return np.mean([row[name].numpy() for row in item.rows], axis=0)
+    return np.mean([row[name] for row in item.rows], axis=0)
 
 
-def _scores(head: ClassificationHead, item: Perceived, options: Any) -> NDArray[Any]:
-    return head.scores(item.rows, options).mean(dim=0).numpy()
+def _scores(post: ClassificationPostprocessor, item: Perceived, options: Any) -> NDArray[Any]:
+    return post.scores(item.rows, options).mean(axis=0)
 
 
-OUTPUTS: dict[type[Head], dict[str, Output]] = {
-    ClassificationHead: {
-        "scores": Output(FP32, lambda head: [len(head.labels)], _scores, ranked=True),
+OUTPUTS: dict[type[Postprocessor], dict[str, Output]] = {
+    ClassificationPostprocessor: {
+        "scores": Output(FP32, lambda post: [len(post.labels)], _scores, ranked=True),
         "logits": Output(
-            FP32, lambda head: [len(head.labels)], lambda head, item, options: _mean(item, "logits"), ranked=True
+            FP32, lambda post: [len(post.labels)], lambda post, item, options: _mean(item, "logits"), ranked=True
         ),
         "label": Output(
-            BYTES, lambda head: [], lambda head, item, options: head.labels[_scores(head, item, options).argmax()]
+            BYTES, lambda post: [], lambda post, item, options: post.labels[_scores(post, item, options).argmax()]
         ),
-        "embedding": Output(
-            FP32, lambda head: [head.linear.in_features], lambda head, item, options: _mean(item, "embedding")
-        ),
+        "embedding": Output(FP32, lambda post: [post.width], lambda post, item, options: _mean(item, "embedding")),
     },
-    ForecastHead: {
+    ForecastPostprocessor: {
         "forecast": Output(
             FP32,
-            lambda head: [-1, -1],
-            lambda head, item, options: head.interpret(item.rows, options, item.sample.context).forecast,
+            lambda post: [-1, -1],
+            lambda post, item, options: post.interpret(item.rows, options, item.sample.context).forecast,
         ),
-        "stations": Output(BYTES, lambda head: [-1], lambda head, item, options: list(item.sample.context.stations)),
-        "units": Output(BYTES, lambda head: [], lambda head, item, options: item.sample.context.units),
-        "start_time": Output(BYTES, lambda head: [], lambda head, item, options: item.sample.context.start_time),
+        "stations": Output(BYTES, lambda post: [-1], lambda post, item, options: list(item.sample.context.stations)),
+        "units": Output(BYTES, lambda post: [], lambda post, item, options: item.sample.context.units),
+        "start_time": Output(BYTES, lambda post: [], lambda post, item, options: item.sample.context.start_time),
     },
 }
 DTYPES = {FP32: np.float32, BYTES: object}
 
 
-def chosen(head: Head, asked: Sequence[InferOutput]) -> Mapping[str, Output]:
-    """Those that were asked for, or all. Raises Problem 400 for a name that the head does not know."""
-    known = OUTPUTS[type(head)]
+def chosen(post: Postprocessor, asked: Sequence[InferOutput]) -> Mapping[str, Output]:
+    """Those that were asked for, or all. Raises Problem 400 for a name that is not known."""
+    known = OUTPUTS[type(post)]
     for output in asked:
         if output.name not in known:
             raise malformed(f"there is no output {output.name!r}, expected some of: {', '.join(known)}")
     return {output.name: known[output.name] for output in asked} or known
 
 
-def tensor(name: str, output: Output, head: Head, items: Sequence[Perceived], options: Any) -> Tensor:
+def tensor(name: str, output: Output, post: Postprocessor, items: Sequence[Perceived], options: Any) -> Tensor:
     """Of all inputs. Raises Problem 422 where theirs are not of one shape."""
-    values = [np.asarray(output.values(head, item, options), DTYPES[output.datatype]) for item in items]
+    values = [np.asarray(output.values(post, item, options), DTYPES[output.datatype]) for item in items]
     if len({value.shape for value in values}) > 1:
         told = ", ".join(str(list(value.shape)) for value in values)
         raise Problem(422, "invalid_parameter", f"{name} would have several shapes ({told}): send one input a request")
     return Tensor(name, np.stack(values))
 
 
-def ranked(made: Tensor, output: Output, head: Any, asked: InferOutput | None) -> Tensor:
+def ranked(made: Tensor, output: Output, post: Any, asked: InferOutput | None) -> Tensor:
     """By the classification extension where it was asked for. Raises Problem 422 where it does not apply."""
     count = asked.parameters.get("classification") if asked else None
     if count is None:
@@ -93,4 +92,4 @@ def ranked(made: Tensor, output: Output, head: Any, asked: InferOutput | None) -
     if not output.ranked or isinstance(count, bool) or not isinstance(count, int) or count < 1:
         detail = f"classification is {count!r} for {made.name}, expected a positive number, for scores or logits"
         raise Problem(422, "invalid_parameter", detail)
-    return classified(made, count, head.labels)
+    return classified(made, count, post.labels)

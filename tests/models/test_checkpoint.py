@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.checkpoint import Checkpoint, CheckpointError, ModelCard, Structure, read_description
+from models.checkpoint import Checkpoint
+from models.description import CheckpointError, ModelCard, Structure, read_description
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.reparam import reparameterize

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from models import source
-from models.checkpoint import Checkpoint, CheckpointError, Structure
+from models.checkpoint import Checkpoint
 from models.class_names import class_names
 from models.config import BackboneConfig, variant
 from models.conversion import ConversionReport, convert
+from models.description import CheckpointError, Structure
 from models.heads.classification import ClassificationHead
 from models.hub import Published, download
 from models.perception import PerceptionModel

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from models.block import UniRepLKNetBlock
-from models.checkpoint import Structure
 from models.config import BackboneConfig, variant
+from models.description import Structure
 from models.heads.classification import ClassificationHead
 from models.layers import GlobalResponseNorm, LayerNorm2d, SqueezeExcite
 from models.perception import PerceptionModel

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.checkpoint import CheckpointError, Structure
 from models.config import VARIANTS, variant
+from models.description import CheckpointError, Structure
 from models.upstream import to_upstream, upstream_name
 from models.upstream_file import read_weights
 from models.upstream_network import UpstreamNetwork, blueprint, describe, from_upstream

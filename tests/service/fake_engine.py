@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
 
-from models.heads.base import Row
+from models.postprocessors.base import Row
 from preprocessors.base import Array
 from service.engine.base import EngineState, Loaded, ModelInfo
 
@@ -64,7 +63,7 @@ class FakeEngine:
         for value in values:
             if value in self.faults:
                 raise self.faults[value]
-        return [{"logits": torch.tensor([2 * value])} for value in values]
+        return [{"logits": np.array([2 * value], np.float32)} for value in values]
 
     async def start(self) -> Loaded:
         return Loaded({})

@@ -21,13 +21,13 @@ def test_the_server_is_alive_but_not_ready_until_models_are_warm(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
-    warm_up = Pipeline.warm_up
+    warm_up = Pipeline.warm_up_at
 
     def held(self: Pipeline, *args: Any) -> None:
         assert gate.wait(30)
         warm_up(self, *args)
 
-    monkeypatch.setattr(Pipeline, "warm_up", held)
+    monkeypatch.setattr(Pipeline, "warm_up_at", held)
     with TestClient(create_app(settings)) as client:
         assert client.get("/health/live").status_code == 200
         for response in (client.get("/health/ready"), client.post("/classify/image", content=encoded(picture()))):

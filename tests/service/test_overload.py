@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from starlette.types import ASGIApp, Receive, Scope
 
-from models.heads.base import Row
+from models.postprocessors.base import Row
 from preprocessors.base import Array, Sample
 from service.calls import Calls
 from service.estimates import Estimates

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from models.checkpoint import CheckpointError, ModelCard
-from service.engine.base import Loaded, ModelInfo, OutOfMemory, WorkerLost, model_info
+from models.description import CheckpointError, ModelCard
+from service.engine.base import Loaded, ModelInfo, OutOfMemory, WorkerLost
+from service.engine.model_info import model_info
 from service.errors import Problem
 from service.pipeline import load_pipeline
 from service.repository import ModelState, Repository

@@ -45,7 +45,7 @@ async def occupied(queue: Scheduler, engine: FakeEngine, **options: Any) -> "asy
 
 
 def answers(outcomes: Sequence[object]) -> list[float]:
-    return [float(item.row["logits"]) for outcome in outcomes if isinstance(outcome, list) for item in outcome]
+    return [item.row["logits"].item() for outcome in outcomes if isinstance(outcome, list) for item in outcome]
 
 
 async def behind_a_busy_engine(
@@ -66,7 +66,7 @@ def test_a_lone_view_runs_at_once_and_alone() -> None:
         engine = FakeEngine(cost=lambda model, size: 0.5)
         (prediction,) = await submit(scheduler(engine), 3.0)
         assert engine.values == [[3.0]]
-        assert (float(prediction.row["logits"]), prediction.batch_size) == (6.0, 1)
+        assert (prediction.row["logits"].item(), prediction.batch_size) == (6.0, 1)
         assert (prediction.queue_ms, prediction.forward_ms) == (0.0, 500.0)
 
     run(scenario())

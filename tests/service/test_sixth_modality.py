@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from models.heads.classification import ClassificationHead
+from models.postprocessors.classification import ClassificationPostprocessor
 from service.app import create_app
 from service.settings import Settings
 from service.tasks import TASKS, Task
@@ -25,7 +25,7 @@ def taste(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         patch.syspath_prepend(str(Path(__file__).parent))
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for the decode workers
         preprocessor = importlib.import_module("toy_preprocessor").TastePreprocessor
-        patch.setitem(TASKS, "classify/taste", Task(preprocessor, ClassificationHead))
+        patch.setitem(TASKS, "classify/taste", Task(preprocessor, ClassificationPostprocessor))
         patch.setitem(TINY, "classify/taste", Tiny(preprocessor(), lambda seed: DISH, in_chans=1))
         checkpoint = save_tiny("classify/taste", tmp_path_factory.mktemp("taste") / "taste.safetensors", "cook")
         with TestClient(create_app(Settings(checkpoints=(checkpoint,), device="cpu", decode_workers=1))) as client:

@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from models.checkpoint import Checkpoint, Structure
+from models.checkpoint import Checkpoint
 from models.config import BackboneConfig
+from models.description import Structure
+from models.postprocessors.classification import ClassificationOptions
 from preprocessors.image import ImageOptions
 from service.cli import app
 from service.pipeline import load_pipeline
@@ -113,7 +115,9 @@ def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: P
     pipeline = load_pipeline(out / "model.safetensors", Settings(device="cpu"))
     files = sorted((stripes / "test").rglob("*.png"))
     rows = pipeline.run([pipeline.preprocessor.decode(file.read_bytes(), ImageOptions()).array for file in files])
-    answers = [pipeline.head.interpret([row], pipeline.head.option_type(top_k=1)).predictions[0].label for row in rows]
+    answers = [
+        pipeline.postprocessor.interpret([row], ClassificationOptions(top_k=1)).predictions[0].label for row in rows
+    ]
     right = [answer == file.parent.name for answer, file in zip(answers, files, strict=True)]
     assert np.mean(right) == pytest.approx(metrics["test"]["accuracy"])
     card = pipeline.card

@@ -13,6 +13,7 @@ from numpy.random import Generator
 from typer.testing import CliRunner
 
 from models.checkpoint import Checkpoint
+from models.postprocessors.classification import ClassificationOptions
 from service.cli import app
 from service.pipeline import load_pipeline
 from service.settings import Settings
@@ -86,7 +87,9 @@ def test_a_trained_model_is_served_as_it_was_tested(sense: str, tmp_path: Path) 
     files = sorted((tmp_path / "data" / "test").rglob(f"*.{suffix}"))
     option_type = pipeline.preprocessor.option_type
     rows = pipeline.run([pipeline.preprocessor.decode(file.read_bytes(), option_type()).array for file in files])
-    best = [pipeline.head.interpret([row], pipeline.head.option_type(top_k=1)).predictions[0].label for row in rows]
+    best = [
+        pipeline.postprocessor.interpret([row], ClassificationOptions(top_k=1)).predictions[0].label for row in rows
+    ]
     assert np.mean([label == file.parent.name for label, file in zip(best, files, strict=True)]) == tested
     card = Checkpoint.load(out / "model.safetensors").card
     assert card.metrics["test_accuracy"] == pytest.approx(tested, abs=1e-4)

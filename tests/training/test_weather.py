@@ -282,7 +282,7 @@ def served_error(pipeline: Any, path: Path) -> float:
         payload = npz(series=seen.astype(np.float64), stations=known, start_time=start, horizon=HORIZON, **places())
         options = pipeline.preprocessor.option_type(horizon=HORIZON)
         sample = pipeline.preprocessor.decode(payload, options)
-        answer = pipeline.head.interpret(pipeline.run(sample.views), None, sample.context)
+        answer = pipeline.postprocessor.interpret(pipeline.run(sample.views), None, sample.context)
         assert all(slots[slots != ABSENT].size for slots in sample.context.slots)
         coming = data.values[row + HISTORY : row + HISTORY + HORIZON]
         errors.append(np.square(answer.forecast - coming).mean())

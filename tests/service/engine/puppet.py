@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from models.checkpoint import CheckpointError, ModelCard
-from models.heads.base import Row
+from models.description import CheckpointError, ModelCard
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
+from models.postprocessors.base import Row
 from models.predictor import Predictor
 from preprocessors.base import Array, Preprocessor
 from service.pipeline import Pipeline
@@ -52,8 +52,8 @@ class Puppet(Pipeline):
         batch = self.preprocessor.collate(views)
         if batch.numel():
             ACTS.get(int(batch.flatten()[0]), lambda: None)()
-        facts = torch.tensor([torch.get_num_threads(), len(batch)]).float()
-        return [{"echo": 2 * shortened(view).float(), "facts": facts} for view in batch]
+        facts = np.array([torch.get_num_threads(), len(batch)], np.float32)
+        return [{"echo": 2 * shortened(view).float().numpy(), "facts": facts} for view in batch]
 
 
 def shortened(view: Any) -> Any:
@@ -77,7 +77,7 @@ def load(settings: Settings) -> dict[str, Pipeline]:
     model = PerceptionModel(torch.nn.Identity(), head)  # type: ignore[arg-type]
     preprocessor = PuppetPreprocessor()
     predictor = Predictor(model, preprocessor.transform, torch.device(settings.device))
-    return {"puppet": Puppet(path, TASKS[path], ModelCard("puppet"), "1", preprocessor, head, predictor)}
+    return {"puppet": Puppet(path, TASKS[path], ModelCard("puppet"), "1", preprocessor, head.postprocessor, predictor)}
 
 
 def load_nothing(settings: Settings) -> NoReturn:

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from models.checkpoint import CheckpointError
+from models.description import CheckpointError
 from service.engine.base import OutOfMemory
-from service.engine.faults import breaks_device, from_wire, to_wire, translated
+from service.engine.error_wire import from_wire, to_wire
+from service.engine.faults import breaks_device, translated
 
 
 class Odd(ValueError):
@@ -25,7 +26,7 @@ class Odd(ValueError):
     ids=lambda value: getattr(value, "__name__", repr(value)),
 )
 def test_errors_keep_their_meaning_on_their_way(error: Exception, kind: type[Exception], message: str) -> None:
-    arrived = from_wire(*to_wire(error))
+    arrived = from_wire(*to_wire(translated(error)))
     assert (type(arrived), str(arrived)) == (kind, message)
 
 

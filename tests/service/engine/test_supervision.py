@@ -22,7 +22,7 @@ KILLS = 20
 
 async def echo(engine: ProcessEngine, value: float) -> float:
     (row,) = await engine.run("puppet", [np.array([value])])
-    return float(row["echo"]) / 2
+    return row["echo"].item() / 2
 
 
 def kill(engine: ProcessEngine, how: signal.Signals = signal.SIGKILL) -> None:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 
-from models.heads.base import Row
+from models.postprocessors.base import Row
 from preprocessors.base import Array
 from service.engine.process import ProcessEngine
 from tests.service.engine import puppet
@@ -54,7 +54,7 @@ def test_batches_of_any_size_pass(started: Started, count: int, shape: tuple[int
             for batch in (views[:1], views):
                 rows = await puppet_rows(engine, batch)
                 for view, row in zip(batch, rows, strict=True):
-                    assert torch.equal(row["echo"], 2 * puppet.shortened(torch.from_numpy(view)).float())
+                    assert np.array_equal(row["echo"], 2 * puppet.shortened(torch.from_numpy(view)).float().numpy())
 
     run(scenario())
 
@@ -63,7 +63,7 @@ def test_rows_outlive_the_runs_that_follow(started: Started) -> None:
     async def scenario() -> list[float]:
         async with started() as engine:
             kept = [(await puppet_rows(engine, [np.array([value])]))[0] for value in range(20)]
-            return [float(row["echo"]) for row in kept]
+            return [row["echo"].item() for row in kept]
 
     assert run(scenario()) == [2 * value for value in range(20)]
 
@@ -83,7 +83,7 @@ def test_the_next_batch_is_in_place_while_one_is_computed(started: Started) -> N
             return await prefetched, done
 
     rows, done = run(scenario())
-    assert float(rows[0]["echo"]) == 6
+    assert rows[0]["echo"].item() == 6
     assert done == ["slow", "prefetched"]
 
 
@@ -94,7 +94,7 @@ def test_what_is_no_array_of_numbers_fails_alone(started: Started) -> None:
                 with pytest.raises(TypeError, match="an array of object"):
                     await puppet_rows(engine, [np.array([None])])
             (row,) = await puppet_rows(engine, [np.array([1])])
-            return float(row["echo"])
+            return row["echo"].item()
 
     assert run(scenario()) == 2
 
@@ -127,7 +127,7 @@ def test_it_works_under_the_event_loop_of_uvicorn(started: Started) -> None:
     async def scenario() -> float:
         async with started() as engine:
             rows = await asyncio.gather(*(puppet_rows(engine, [np.array([value])]) for value in range(100)))
-            return sum(float(row["echo"]) for (row,) in rows)
+            return sum(row["echo"].item() for (row,) in rows)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(scenario()) == 9900

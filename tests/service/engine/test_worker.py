@@ -14,14 +14,15 @@ import orjson
 import pytest
 import torch
 
-from models.checkpoint import CheckpointError
+from models.description import CheckpointError
 from service.engine import additions, worker
 from service.engine.arena import Arena, Slot
 from service.engine.base import Load
 from service.engine.channel import Kind, Message, encoded, messages
 from service.engine.device import CpuDevice
 from service.engine.exit_codes import DEVICE_BROKEN, LOAD_FAILED
-from service.engine.worker import main, written_order
+from service.engine.order import written_order
+from service.engine.worker import main
 from service.pipeline import Pipeline
 from service.settings import Settings
 from tests.service.engine import puppet
@@ -150,9 +151,8 @@ def test_it_says_why_a_model_could_not_be_added_and_goes_on(
 
 def test_a_warm_up_that_fails_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     error = torch.OutOfMemoryError("CUDA out of memory")
-    monkeypatch.setattr(puppet.Puppet, "warm_up_at", lambda self, size: puppet.fail(error)())
-    monkeypatch.setattr(puppet.Puppet, "warm_up", lambda self, size: None)
     server.load(puppet.load)
+    monkeypatch.setattr(puppet.Puppet, "warm_up_at", lambda self, size: puppet.fail(error)())
     answer = server.ask(Kind.WARM_UP, orjson.dumps(("puppet", 1)))
     assert answer == (Kind.DONE, ["OutOfMemory", "CUDA out of memory"])
 

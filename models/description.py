@@ -1,0 +1,54 @@
+"""What a checkpoint says of itself, read without its weights and without torch."""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+FORMAT = "unireplknet-checkpoint"
+VERSION = 1
+
+Options = dict[str, Any]
+
+
+class CheckpointError(Exception):
+    """A checkpoint file that cannot be read, or whose weights do not fit the network it describes."""
+
+
+class Structure(StrEnum):
+    """Training form, with its parallel branches and norms, or the re-parameterized deploy form."""
+
+    TRAINING = "training"
+    DEPLOY = "deploy"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a user must know before trusting the answers. metrics: name -> value on the named split."""
+
+    name: str
+    description: str = ""
+    data: str = ""
+    licence: str = ""
+    split: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    training: Options = field(default_factory=dict)
+
+
+def read_description(path: Path) -> Options:
+    """All of a checkpoint but its weights; raises CheckpointError for a file of another kind."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            described: Options = json.loads((file.metadata() or {})["checkpoint"])
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist") from error
+    except (SafetensorError, OSError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this project: convert it with `unireplknet convert`"
+        ) from error
+    if (described.pop("format", None), described.pop("version", None)) != (FORMAT, VERSION):
+        raise CheckpointError(f"{path} is of another format version, expected {FORMAT} {VERSION}: convert it again")
+    return described
