@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from service.errors import Problem, malformed
+from service.parts import read_parts
 
 MAX_FORM_PARTS = 1000  # the limit on files is answered by its own error; this one only bounds the parser
 
@@ -55,11 +55,8 @@ async def _read_raw(request: Request) -> Payload:
 
 
 async def _read_multipart(request: Request) -> Payload:
-    async with request.form(max_files=MAX_FORM_PARTS, max_fields=MAX_FORM_PARTS) as form:
-        parts = form.multi_items()
-        files = [await value.read() for _, value in parts if isinstance(value, UploadFile)]
-        options = {key: value for key, value in parts if not isinstance(value, UploadFile)}
-    return Payload(files, options, is_list=len(files) > 1)
+    parts = await read_parts(request.headers["content-type"], request.stream(), MAX_FORM_PARTS)
+    return Payload(parts.files, dict(parts.fields), is_list=len(parts.files) > 1)
 
 
 async def _read_json(request: Request) -> Payload:
