@@ -1,18 +1,16 @@
 """The server's end of one decode worker: files out, samples in."""
 
 import asyncio
-import contextlib
-import pickle
 import socket
 from collections.abc import Sequence
 from typing import Any
 
 from preprocessors.base import PayloadError, Preprocessor, Sample
-from service.decode_worker import ANSWER, ORDER, TAKEN
+from service.decode_worker import TAKEN
 from service.engine.arena import Arena
 from service.engine.nursery import Nursery
+from service.parcel import KEPT, NOTICE, packed, unpacked
 
-BUFFER = 1 << 20  # bytes read ahead: most samples come in one piece
 END_PATIENCE_S = 5.0
 
 
@@ -30,42 +28,42 @@ class DecodeWorkerLost(Exception):
 
 
 class DecodeLink:
-    """One worker from its start to its end. It does one thing at a time. Belongs to the running event loop."""
+    """One worker from its start to its end. It does one thing at a time. Belongs to the running event loop.
+
+    Files and samples lie in memory that both share; only notices of eight bytes go through the socket.
+    """
 
     def __init__(self, nursery: Nursery) -> None:
+        self._loop = asyncio.get_running_loop()
         self._socket, theirs = socket.socketpair()
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        arena = Arena()
-        self._taken = arena.array(TAKEN)
+        self._socket.setblocking(False)
+        self._inbox, self._outbox, mark = Arena(), Arena(), Arena()
+        self._taken = mark.array(TAKEN)
+        self._answer: asyncio.Future[Any] = self._loop.create_future()
+        self._closed = False
         try:
-            self.process = nursery.fork([theirs.fileno(), arena.fd])
+            self.process = nursery.fork([theirs.fileno(), mark.fd, self._inbox.fd, self._outbox.fd])
         except BaseException:
-            self._socket.close()
+            self._close()
             raise
         finally:
             theirs.close()
-            arena.close()
+            mark.close()
+        self._loop.add_reader(self._socket, self._receive)
 
     async def start(self, memory_bytes: int, modules: Sequence[str]) -> None:
         """Returns once it has imported what decodes. Raises DecodeWorkerLost."""
-        try:
-            self._streams = await asyncio.open_unix_connection(sock=self._socket, limit=BUFFER)
-        except BaseException:
-            self._socket.close()
-            raise
         await self._ask((memory_bytes, modules))
 
     async def decode(self, preprocessor: Preprocessor[Any], payload: bytes, options: Any) -> Sample | PayloadError:
         """What came of the file. Raises DecodeWorkerLost. Of use no more once this is cancelled: kill it."""
-        return await self._ask((preprocessor.packed, options), payload)
+        return await self._ask((preprocessor.packed, options, payload))
 
     def kill(self) -> None:
         """At once, whatever it does."""
-        if self._streams is None:
-            with contextlib.suppress(OSError):  # it is closed already
-                self._socket.shutdown(socket.SHUT_RDWR)  # who starts it closes it
-        else:
-            self._streams[1].transport.abort()
+        if not self._closed:
+            self._loop.remove_reader(self._socket)
+            self._close()
         self.process.kill()
 
     async def ended(self) -> int | None:
@@ -75,15 +73,48 @@ class DecodeLink:
         except TimeoutError:
             return None
 
-    async def _ask(self, order: Any, payload: bytes = b"") -> Any:
-        assert self._streams is not None
-        reader, writer = self._streams
-        pickled = pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
-        self._taken[0] = 0
+    async def _ask(self, order: Any) -> Any:
         try:
-            writer.writelines((ORDER.pack(len(pickled), len(payload)), pickled, payload))
-            await writer.drain()
-            header = await reader.readexactly(ANSWER.size)
-            return pickle.loads(await reader.readexactly(*ANSWER.unpack(header)))
-        except (OSError, asyncio.IncompleteReadError):
+            return await self._sent(order)
+        except OSError:
             raise DecodeWorkerLost(bool(self._taken[0]), await self.ended()) from None
+
+    def _sent(self, order: Any) -> asyncio.Future[Any]:
+        """The answer to come; OSError where the worker ends. Raises it where it has ended."""
+        if self._closed:
+            raise ConnectionResetError
+        self._taken[0] = 0
+        self._answer = self._loop.create_future()
+        self._socket.send(packed(self._inbox, order))  # eight bytes, and those before were read: there is room
+        return self._answer
+
+    def _receive(self) -> None:
+        try:
+            notice = self._socket.recv(NOTICE.size)  # sent in one piece, and too short to be cut
+        except BlockingIOError:
+            return
+        except OSError:
+            notice = b""
+        if not notice:
+            self._loop.remove_reader(self._socket)
+            self._close()
+        elif not self._answer.done():
+            self._take(notice)
+
+    def _take(self, notice: bytes) -> None:
+        try:
+            self._answer.set_result(unpacked(self._outbox, notice))
+        except Exception as error:  # a class that only the worker can import
+            self._answer.set_exception(error)
+        for arena in (self._inbox, self._outbox):
+            arena.trim(KEPT)
+
+    def _close(self) -> None:
+        """Whatever waits for it fails."""
+        self._closed = True
+        self._socket.close()
+        self._inbox.close()
+        self._outbox.close()
+        if not self._answer.done():
+            self._answer.set_exception(ConnectionResetError())
+            self._answer.exception()  # it may be that nobody waits

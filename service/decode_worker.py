@@ -5,21 +5,19 @@ import os
 import pickle
 import resource
 import socket
-import struct
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
 from service.engine.arena import Arena, Block
+from service.parcel import NOTICE, packed, unpacked
 
-ORDER = struct.Struct("<QQ")  # before every order: its length, and that of the file behind it
-ANSWER = struct.Struct("<Q")  # before every answer: its length. Both are pickled
 COURTESY = 5  # niceness beyond that of other forks: where cores are few, the engine goes first
 TAKEN: Block = (1, "|u1", (), 0)  # in the memory shared with the server: a file has come, and is being decoded
 
@@ -33,30 +31,24 @@ class Rehearsal(NamedTuple):
 
 
 def main(fds: Sequence[int]) -> int:
-    """Decode one file after the other until the server closes. fds: its connection, and the memory shared with it.
+    """Decode one file after the other until the server closes. fds: its connection, the memory of the mark, of orders
+    and of answers. Orders and answers are parcels, and the connection carries the notices of them.
 
     The first order is `prepare`'s arguments, and is answered with None. Returns the exit code.
     """
-    taken = Arena(fds[1]).array(TAKEN)
+    taken, inbox, outbox = Arena(fds[1]).array(TAKEN), Arena(fds[2]), Arena(fds[3])
     gone = suppress(BrokenPipeError, ConnectionResetError)  # the server
     with gone, socket.socket(fileno=fds[0]) as connection, connection.makefile("rb") as inbound:
-        for place, (order, payload) in enumerate(orders(inbound)):
+        for place, notice in enumerate(iter(lambda: inbound.read(NOTICE.size), b"")):
+            order = unpacked(inbox, notice)
             taken[0] = 1
-            answer = answered(order[0], payload, order[1]) if place else prepared(*order)
-            connection.sendall(ANSWER.pack(len(answer)) + answer)
+            connection.sendall(answered(outbox, *order) if place else prepared(outbox, *order))
     return 0
 
 
-def orders(inbound: BinaryIO) -> Iterator[tuple[Any, bytes]]:
-    """As long as they come whole."""
-    while len(header := inbound.read(ORDER.size)) == ORDER.size:
-        order, payload = (inbound.read(length) for length in ORDER.unpack(header))
-        yield pickle.loads(order), payload
-
-
-def prepared(memory_bytes: int, modules: Sequence[str]) -> bytes:
+def prepared(outbox: Arena, memory_bytes: int, modules: Sequence[str]) -> bytes:
     prepare(memory_bytes, modules)
-    return pickle.dumps(None)
+    return packed(outbox, None)
 
 
 def prepare(memory_bytes: int, modules: Sequence[str]) -> None:
@@ -76,23 +68,25 @@ def _limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
-def answered(packed: bytes, payload: bytes, options: Any) -> bytes:
-    """A Sample or a PayloadError, pickled."""
+def answered(outbox: Arena, preprocessor: bytes, options: Any, payload: bytes) -> bytes:
+    """The notice of a Sample or a PayloadError."""
     try:
-        return pickle.dumps(decode_here(packed, payload, options), pickle.HIGHEST_PROTOCOL)
+        return packed(outbox, decode_here(preprocessor, payload, options))
     except PayloadError as error:
-        return pickle.dumps(error)
+        return packed(outbox, error)
+    except (MemoryError, OSError):  # it was decoded, but there is no room to hand it over
+        return packed(outbox, _too_large())
 
 
 @lru_cache(maxsize=64)
-def unpacked(packed: bytes) -> Preprocessor[Any]:
-    preprocessor: Preprocessor[Any] = pickle.loads(packed)
+def preprocessor_of(pickled: bytes) -> Preprocessor[Any]:
+    preprocessor: Preprocessor[Any] = pickle.loads(pickled)
     return preprocessor
 
 
-def decode_here(packed: bytes, payload: bytes, options: Any) -> Sample:
+def decode_here(pickled: bytes, payload: bytes, options: Any) -> Sample:
     """Only PayloadError leaves: another exception may not survive the way to the server."""
-    preprocessor = unpacked(packed)
+    preprocessor = preprocessor_of(pickled)
     if isinstance(options, Rehearsal):
         payload, options = preprocessor.specimen() or b"", options.options
     try:
@@ -100,9 +94,12 @@ def decode_here(packed: bytes, payload: bytes, options: Any) -> Sample:
     except PayloadError:
         raise
     except MemoryError:
-        detail = "decoding this file takes more memory than is allowed: send a smaller one"
-        raise TooLarge("too_much_memory", detail) from None
+        raise _too_large() from None
     except (Exception, SystemExit) as error:
         log.exception("%s failed in a way it should not", type(preprocessor).__name__)
         detail = f"the decoder failed on this file ({type(error).__name__}): export it again"
         raise UndecodableInput("undecodable_input", detail) from None
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("too_much_memory", "decoding this file takes more memory than is allowed: send a smaller one")

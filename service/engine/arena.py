@@ -1,10 +1,12 @@
 """Memory that two processes share. It has no name, so nothing is left of it however they end."""
 
+import fcntl
 import math
 import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, groupby
 
@@ -59,9 +61,25 @@ class Arena:
     def array(self, block: Block) -> Array:
         """The same of one block, as an array of shape (count, *shape)."""
         count, dtype, shape, offset = block
-        if self._end(block) > len(self._map):
-            self._map = mmap.mmap(self.fd, os.fstat(self.fd).st_size)
+        self._follow(self._end(block))
         return np.ndarray((count, *shape), dtype, self._map, offset)
+
+    def lay(self, content: bytes) -> None:
+        """Copy bytes over what was there."""
+        self._grow(len(content))
+        self._follow(len(content))
+        self._map[: len(content)] = content
+
+    def part(self, size: int) -> memoryview:
+        """So many bytes of what was laid there, until the writer's next turn."""
+        self._follow(size)
+        return memoryview(self._map)[:size]
+
+    def trim(self, kept: int) -> None:
+        """Give back what lies behind so many bytes, a multiple of a page, where the system knows how to."""
+        if len(self._map) > kept and hasattr(mmap, "MADV_REMOVE"):
+            with suppress(OSError):  # of a kernel that has no such call
+                self._map.madvise(mmap.MADV_REMOVE, kept, len(self._map) - kept)
 
     @staticmethod
     def _end(block: Block) -> int:
@@ -71,6 +89,11 @@ class Arena:
     def _grow(self, size: int) -> None:
         if size > len(self._map):
             os.ftruncate(self.fd, 1 << (size - 1).bit_length())
+
+    def _follow(self, size: int) -> None:
+        """The other end may have made it grow."""
+        if size > len(self._map):
+            self._map = mmap.mmap(self.fd, os.fstat(self.fd).st_size)
 
 
 @dataclass(frozen=True)
@@ -96,7 +119,8 @@ def _alike(arrays: Sequence[Array]) -> Iterator[list[Array]]:
 def _nameless_file() -> int:
     """A file in memory where there are such (a container's /dev/shm is small, and this does not count as it)."""
     if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("arena")
+        fd = os.memfd_create("arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # one end shall not take it from under the other
     else:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())

@@ -1,0 +1,62 @@
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from preprocessors.base import Sample
+from service.engine.arena import Arena
+from service.parcel import KEPT, packed, unpacked
+
+Ends = tuple[Arena, Arena]
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    """The sender's, and the receiver's as another process would open it."""
+    sender = Arena()
+    receiver = Arena(os.dup(sender.fd))
+    yield sender, receiver
+    sender.close()
+    receiver.close()
+
+
+def resident(arena: Arena) -> int:
+    return 512 * os.fstat(arena.fd).st_blocks
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1 << 20, 9_000_000])
+def test_a_sample_arrives_as_it_was_and_is_the_receivers_own(ends: Ends, size: int) -> None:
+    rng = np.random.default_rng(0)
+    views = (rng.integers(0, 256, (size, 3), np.uint8), rng.random((3, 5), np.float32).T, np.array(3, np.float32))
+    sample = Sample(views, {"bytes": size}, context=rng.random(7))
+    found = unpacked(ends[1], packed(ends[0], sample))
+    packed(ends[0], Sample((np.full(size + 100, 7, np.uint8),)))  # what comes next does not change it
+    for view, expected in zip((*found.views, found.context), (*views, sample.context), strict=True):
+        np.testing.assert_array_equal(view, expected, strict=True)
+        assert view.flags.writeable
+    assert found.description == sample.description
+
+
+def test_bytes_arrive_as_bytes(ends: Ends) -> None:
+    order = ("any", None, b"a file" * 50_000)
+    assert unpacked(ends[1], packed(ends[0], order)) == order
+
+
+def test_what_a_large_one_took_is_given_back_and_the_next_finds_room(ends: Ends) -> None:
+    if not os.path.exists("/proc/self"):
+        pytest.skip("the system does not know how to")
+    for size in (8 * KEPT, 10, 8 * KEPT, 3 * KEPT):
+        array = np.random.default_rng(size).integers(0, 256, size, np.uint8)
+        found = unpacked(ends[1], packed(ends[0], array))
+        assert resident(ends[0]) >= size
+        ends[1].trim(KEPT)
+        assert resident(ends[0]) <= KEPT
+        np.testing.assert_array_equal(found, array)
+
+
+def test_neither_end_can_take_the_memory_from_under_the_other(ends: Ends) -> None:
+    if not hasattr(os, "memfd_create"):
+        pytest.skip("the system does not know how to")
+    with pytest.raises(PermissionError):
+        os.ftruncate(ends[1].fd, 0)
