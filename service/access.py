@@ -5,10 +5,10 @@ Whether it is an administrator who asks is noted as `administrator`, for the rou
 
 import math
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Problem
+from service.headers import header
 from service.keys import Keys
 from service.rate import Rate, TokenBucket
 
@@ -30,7 +30,7 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            authorization = Headers(scope=scope).get("authorization", "")
+            authorization = header(scope, b"authorization") or ""
             key = _token(authorization)
             scope["administrator"] = self.administrators.place(key) is not None
             if len(self.keys) and not scope["administrator"] and not is_open(scope["path"]):

@@ -53,6 +53,7 @@ def create_app(settings: Settings | None = None, announce: Announce | None = Non
         description=DESCRIPTION,
         version=version("unireplknet-service"),
         lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it has its own, see service/spans.py
     )
     app.state.runtime = runtime
     errors.install(app)

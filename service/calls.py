@@ -4,13 +4,13 @@ import asyncio
 import re
 import time
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.call import CURRENT_CALL, Call
 from service.departure import Departure
 from service.errors import draining, malformed
+from service.headers import header
 from service.lane import DeadlineExceeded
 from service.priority import Priority
 from service.probes import is_probe
@@ -35,9 +35,8 @@ class Calls:
             return
         if self.traffic.draining:
             raise draining()
-        headers = Headers(scope=scope)
-        deadline = time.monotonic() + self._timeout_s(headers.get("x-request-timeout-ms"))
-        call = scope["call"] = Call(scope["path"], _priority(headers.get("x-priority")), deadline)
+        deadline = time.monotonic() + self._timeout_s(header(scope, b"x-request-timeout-ms"))
+        call = scope["call"] = Call(scope["path"], _priority(header(scope, b"x-priority")), deadline)
         CURRENT_CALL.set(call)
         self.traffic.enter(call)
         try:

@@ -2,12 +2,12 @@
 
 import time
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admission import Admission, Load, Reservation
 from service.call import current_call
 from service.estimates import Estimates
+from service.headers import header
 
 
 class Gate:
@@ -21,7 +21,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         call = current_call()
-        declared = int(Headers(scope=scope).get("content-length", "0"))
+        declared = int(header(scope, b"content-length") or "0")
         patience_s = call.deadline - time.monotonic()
         with (
             self.admission.admit(self.estimates.request(scope["path"]), call.priority, patience_s) as call.place,

@@ -32,7 +32,9 @@ class Keys:
         return len(self._digests)
 
     def place(self, key: bytes) -> int | None:
-        """Which of the keys it is. Takes the same time for any key, known or not."""
+        """Which of the keys it is. Takes the same time for any key, known or not; none, which is no key, takes none."""
+        if not key or not self._digests:
+            return None
         digest = _digest(key)
         found = [hmac.compare_digest(digest, known) for known in self._digests]
         return found.index(True) if any(found) else None

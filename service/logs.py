@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from service.headers import header
 from service.probes import is_probe
 from service.settings import LogFormat
 
@@ -75,5 +75,5 @@ def _printable(value: object) -> str:
 
 def _trace_id(scope: Scope) -> str | None:
     """Of the trace that the client's request belongs to, by its `traceparent`."""
-    found = TRACE_PARENT.fullmatch(Headers(scope=scope).get("traceparent", ""))
+    found = TRACE_PARENT.fullmatch(header(scope, b"traceparent") or "")
     return found[1] if found else None

@@ -1,13 +1,13 @@
 """What wraps every request: its id, and the limits on its body."""
 
 import asyncio
+import os
 import re
-import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Problem, malformed
+from service.headers import header
 
 LENGTH = re.compile(r"[0-9]{1,18}")
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -23,12 +23,13 @@ class RequestIds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = scope["request_id"] = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        given = header(scope, b"x-request-id") or ""
+        request_id = scope["request_id"] = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+        told = (b"x-request-id", request_id.encode())
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                message["headers"] = [*message.get("headers", ()), told]
             await send(message)
 
         await self.app(scope, receive, send_with_id)
@@ -49,7 +50,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
+        declared = header(scope, b"content-length") or "0"
         if not LENGTH.fullmatch(declared):
             raise malformed(f"Content-Length is {declared!r}, expected a number of bytes")
         if int(declared) > self.limit:
