@@ -17,14 +17,15 @@ class Holds:
     def hold(self, keys: Iterable[str]) -> Iterator[None]:
         """Use these inside the block."""
         held = list(keys)
-        self._users.update(held)
+        for key in held:
+            self._users[key] += 1
         try:
             yield
         finally:
-            self._users.subtract(held)
             for key in held:
+                self._users[key] -= 1
                 if not self._users[key]:
-                    self._users.pop(key, None)
+                    del self._users[key]
                     if key in self._unused:
                         self._unused[key].set()
 

@@ -1,6 +1,7 @@
 """What a running server tells Prometheus: GET /metrics."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -33,26 +34,27 @@ class Metrics:
         self._decode = self._seconds("decode", "Decoding one file", "model")
         self._queue = self._seconds("queue", "Waiting for a decode worker and for the device", "model")
         self._forward = self._seconds("forward", "One forward pass", "model")
-        self._sizes = Histogram(
+        sizes = Histogram(
             f"{PREFIX}_batch_size", "Samples in a forward pass", ("model",), buckets=SIZES, registry=self.registry
         )
+        self._sizes = cache(sizes.labels)
 
     def answered(self, task: str, status: int, seconds: float, problem: str | None) -> None:
         """A request has been answered. problem: the code that it was refused with, if it was."""
-        self._requests.labels(task, str(status)).inc()
-        self._total.labels(task).observe(seconds)
+        self._requests(task, str(status)).inc()
+        self._total(task).observe(seconds)
         if problem is not None:
-            self._rejections.labels(problem).inc()
+            self._rejections(problem).inc()
 
     def perceived(self, model: str, decode_s: float, queue_s: float) -> None:
         """An input has been decoded and computed."""
-        self._decode.labels(model).observe(decode_s)
-        self._queue.labels(model).observe(queue_s)
+        self._decode(model).observe(decode_s)
+        self._queue(model).observe(queue_s)
 
     def batch(self, model: str, size: int, seconds: float) -> None:
         """A forward pass has been made."""
-        self._forward.labels(model).observe(seconds)
-        self._sizes.labels(model).observe(size)
+        self._forward(model).observe(seconds)
+        self._sizes(model).observe(size)
 
     def watch(
         self, admission: Admission, traffic: Traffic, engine: Engine, models: Callable[[], Iterable[ModelInfo]]
@@ -69,11 +71,14 @@ class Metrics:
         """Everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Callable[..., Counter]:
+        """By the values of its labels. Looking them up takes longer than counting, so this is done once for each."""
+        return cache(Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry).labels)
 
-    def _seconds(self, name: str, text: str, label: str) -> Histogram:
-        return Histogram(f"{PREFIX}_{name}_seconds", text, (label,), buckets=SECONDS, registry=self.registry)
+    def _seconds(self, name: str, text: str, label: str) -> Callable[[str], Histogram]:
+        """The same."""
+        seconds = Histogram(f"{PREFIX}_{name}_seconds", text, (label,), buckets=SECONDS, registry=self.registry)
+        return cache(seconds.labels)
 
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(f"{PREFIX}_{name}", text, registry=self.registry).set_function(read)

@@ -38,9 +38,13 @@ class Options:
     def __init__(self, name: str, *types: type) -> None:
         definitions: dict[str, Any] = {f.name: _definition(kind, f) for kind in types for f in fields(kind)}
         self.model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid"), **definitions)
+        required = any(field.is_required() for field in self.model.model_fields.values())
+        self._usual = None if required else ParsedOptions(self.model())
 
     def parse(self, given: dict[str, Any]) -> "ParsedOptions":
         """Raises Problem 422, naming every option that is unknown or out of range."""
+        if not given and self._usual is not None:
+            return self._usual
         try:
             return ParsedOptions(self.model.model_validate(given))
         except pydantic.ValidationError as error:
@@ -61,14 +65,18 @@ class Options:
         ]
 
 
-@dataclass(frozen=True)
 class ParsedOptions:
     """Valid options of all types; each reader takes its own."""
 
-    values: BaseModel
+    def __init__(self, values: BaseModel) -> None:
+        self.values = values
+        self._taken: dict[type, Any] = {}
 
     def of(self, kind: type[OptionsT]) -> OptionsT:
-        return kind(**{f.name: getattr(self.values, f.name) for f in fields(kind)})  # type: ignore[arg-type]
+        if kind not in self._taken:
+            self._taken[kind] = kind(**{f.name: getattr(self.values, f.name) for f in fields(kind)})  # type: ignore[arg-type]
+        taken: OptionsT = self._taken[kind]
+        return taken
 
 
 def _definition(kind: type, option: Field[Any]) -> tuple[Any, Any]:

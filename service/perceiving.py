@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,7 +50,8 @@ async def perceive(runtime: Runtime, request: Request, path: str, options: Optio
     started = time.perf_counter()
     runtime.check_ready()
     payload = await read_payload(request, runtime.settings.max_items, TASKS[path].preprocessor.media_types)
-    parsed = options.parse({**request.query_params, **payload.options})
+    query = request.query_params if request.scope["query_string"] else {}
+    parsed = options.parse({**query, **payload.options})
     return await perceive_payload(runtime, path, payload, parsed, check, started)
 
 
@@ -91,6 +92,8 @@ async def _perceive_by_first(
 
 async def _perceive_all(runtime: Runtime, model: ModelInfo, payload: Payload, parsed: ParsedOptions) -> list[Perceived]:
     decoding: Any = parsed.of(model.preprocessor.option_type)
+    if len(payload.files) == 1:
+        return [await _at_place(runtime.perceive(model, payload.files[0], decoding), 0, payload, model)]
     tasks = [asyncio.create_task(runtime.perceive(model, file, decoding)) for file in payload.files]
     try:
         return [await _at_place(task, place, payload, model) for place, task in enumerate(tasks)]
@@ -99,7 +102,7 @@ async def _perceive_all(runtime: Runtime, model: ModelInfo, payload: Payload, pa
             task.cancel()
 
 
-async def _at_place(task: asyncio.Task[Perceived], place: int, payload: Payload, model: ModelInfo) -> Perceived:
+async def _at_place(task: Awaitable[Perceived], place: int, payload: Payload, model: ModelInfo) -> Perceived:
     """Say which of several inputs was refused, and what would have been accepted."""
     try:
         return await task

@@ -20,6 +20,7 @@ from service.loading import CHECKPOINTS
 from service.runtime import Runtime
 from service.settings import LogFormat, Settings
 
+YOUNG_OBJECTS = 20_000  # before they are looked through: of a few dozen requests, where Python's 700 are two
 UNDER_WAY_S = 0.1  # what was sent before the signal is let in, though a busy server reads it after
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ def run_server(settings: Settings, load: Load = CHECKPOINTS) -> None:
 
     def announce(models: list[ModelInfo]) -> None:
         gc.freeze()  # what is here by now stays: walking over it took a third of a second in the middle of requests
+        gc.set_threshold(YOUNG_OBJECTS)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         if settings.log_format is LogFormat.JSON:
             log.info("serving at http://%s:%s/docs", host, port)

@@ -32,14 +32,13 @@ def sigmoid(logits: Scores) -> Scores:
     return 0.5 * (1 + np.tanh(0.5 * logits))
 
 
-def highest(scores: Scores, count: int) -> NDArray[np.intp]:
-    """Places of the `count` highest of (classes,) scores, from the highest on; of equal ones the first before others.
-
-    A third of the time of sorting a thousand.
+def highest(scores: Scores, count: int) -> list[tuple[int, float]]:
+    """Place and value of the `count` highest of (classes,) scores, from the highest on; of equal ones the first comes
+    first. Calls numpy as little as can be: for few classes, and few of many, that is what takes the time.
     """
-    rest = len(scores) - count
-    places = np.sort(np.argpartition(scores, rest)[rest:])
-    return places[np.argsort(-scores[places], kind="stable")]
+    places = np.argpartition(scores, len(scores) - count)[len(scores) - count :]
+    found = zip(places.tolist(), scores[places].tolist(), strict=True)
+    return sorted(found, key=lambda item: (-item[1], item[0]))
 
 
 SCORES: dict[ScoreFunction, Callable[[Scores], Scores]] = {
@@ -123,6 +122,4 @@ class ClassificationPostprocessor(Postprocessor):
         return SCORES[options.function_to_apply or self.function_to_apply](logits)
 
     def _ranked(self, scores: Scores, best: int) -> list[LabelScore]:
-        classes = highest(scores, best)
-        ranked = zip(classes.tolist(), scores[classes].tolist(), strict=True)
-        return [LabelScore(self.labels[i], i, value) for i, value in ranked]
+        return [LabelScore(self.labels[i], i, value) for i, value in highest(scores, best)]

@@ -24,10 +24,12 @@ END_PATIENCE_S = 5.0
 
 
 class Question(NamedTuple):
-    """limit_s: an answer that takes longer means that the engine hangs."""
+    """limit_s: an answer that takes longer means that the engine hangs. settled: is called once it has come, or never
+    will; the future may be done long before, when whoever asked has gone."""
 
     answer: asyncio.Future[Any]
     limit_s: float
+    settled: Callable[[], None] | None = None
 
 
 class EngineLink:
@@ -70,8 +72,11 @@ class EngineLink:
         self._keep_watch()
         return loaded
 
-    def submit(self, model: str, views: Sequence[Array]) -> "asyncio.Future[list[Row]]":
-        """Hand a batch over; no more than `depth` at a time. Raises WorkerLost, and TypeError for what is no array."""
+    def submit(
+        self, model: str, views: Sequence[Array], settled: Callable[[], None] | None = None
+    ) -> "asyncio.Future[list[Row]]":
+        """Hand a batch over; no more than `depth` at a time, each until it is settled. Raises WorkerLost, and TypeError
+        for what is no array; then it never will be."""
         if not self.ready:
             raise WorkerLost("the engine is not running")
         number = self._free.popleft()
@@ -80,7 +85,7 @@ class EngineLink:
         except BaseException:
             self._free.append(number)
             raise
-        return self._ask(Kind.RUN, orjson.dumps((number, model, layout["views"])))
+        return self._ask(Kind.RUN, orjson.dumps((number, model, layout["views"])), settled=settled)
 
     def add(self, key: str, source: str) -> asyncio.Future[ModelInfo]:
         """Load one more model, while others run. Raises WorkerLost. Whoever gives it up need not remove it."""
@@ -137,11 +142,12 @@ class EngineLink:
         for slot in self._slots:
             slot.close()
         waiting: list[asyncio.Future[Any]] = [self.loaded, *self._additions.values()]
-        for future in (*waiting, *(question.answer for question in self._open)):
+        while self._open:
+            waiting.append(self._close_first())
+        for future in waiting:
             if not future.done():
                 future.set_exception(WorkerLost(reason, self.start_s))
                 future.exception()  # it may be that nobody waits any more
-        self._open.clear()
 
     def _fork(self, nursery: Nursery) -> tuple[socket.socket, ForkedProcess]:
         ours, theirs = socket.socketpair()
@@ -156,14 +162,16 @@ class EngineLink:
                     slot.close()
                 raise
 
-    def _ask(self, kind: Kind, body: bytes = b"", limit_s: float | None = None) -> asyncio.Future[Any]:
+    def _ask(
+        self, kind: Kind, body: bytes = b"", limit_s: float | None = None, settled: Callable[[], None] | None = None
+    ) -> asyncio.Future[Any]:
         future = self._loop.create_future()
         if self.lost.done():
             future.set_exception(WorkerLost(self.lost.result(), self.start_s))
             return future
         if not self._open:
             self._first_since = time.monotonic()
-        self._open.append(Question(future, limit_s or self._options.hang_timeout_s))
+        self._open.append(Question(future, limit_s or self._options.hang_timeout_s, settled))
         self._send(kind, body)
         return future
 
@@ -232,10 +240,16 @@ class EngineLink:
             future.set_exception(from_wire(*fault))
 
     def _settle(self, answer: Callable[[asyncio.Future[Any]], None]) -> None:
-        future = self._open.popleft().answer
+        future = self._close_first()
         self._first_since = time.monotonic()
         if not future.done():
             answer(future)
+
+    def _close_first(self) -> asyncio.Future[Any]:
+        question = self._open.popleft()
+        if question.settled is not None:
+            question.settled()
+        return question.answer
 
     def _keep_watch(self) -> None:
         """Ask whether it lives when it has nothing to do; give it up when the first in line has waited too long."""

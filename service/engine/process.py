@@ -96,12 +96,11 @@ class ProcessEngine:
         try:
             link = self._current()
             find(self.loaded.models, model)  # a replacement may have it for a moment yet
-            answer = link.submit(model, views)
+            answer = link.submit(model, views, self._room.release)
         except BaseException:
             self._room.release()
             raise
-        answer.add_done_callback(self._make_room)
-        return await asyncio.shield(answer)
+        return await answer
 
     async def load(self, key: str, source: str) -> ModelInfo:
         """See Engine."""
@@ -150,10 +149,6 @@ class ProcessEngine:
         if self._link is None or not self.alive:
             raise WorkerLost(f"the engine is {self.state}: try again later", self._usual_start_s)
         return self._link
-
-    def _make_room(self, answer: "asyncio.Future[list[Row]]") -> None:
-        self._room.release()
-        answer.exception()  # its caller may have gone
 
     async def _launch(self, load: Load) -> Loaded:
         self._link = link = EngineLink(self._nursery, self._options)
