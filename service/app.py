@@ -57,17 +57,20 @@ def create_app(settings: Settings | None = None, announce: Announce | None = Non
     )
     app.state.runtime = runtime
     errors.install(app)
-    app.include_router(task_router(runtime))
-    app.include_router(timeseries_router(runtime))
-    app.include_router(openai_router(runtime))
-    app.include_router(catalogue_router(runtime))
-    app.include_router(management_router(runtime))
-    app.include_router(inference_router(runtime))
-    app.include_router(repository_router(runtime))
-    app.include_router(metadata_router(runtime))
-    app.include_router(health_router(runtime))
-    app.include_router(playground_router())
-    app.include_router(metrics_router(runtime.metrics))
+    routers = [
+        task_router(runtime),
+        timeseries_router(runtime),
+        openai_router(runtime),
+        catalogue_router(runtime),
+        management_router(runtime),
+        inference_router(runtime),
+        repository_router(runtime),
+        metadata_router(runtime),
+        health_router(runtime),
+        playground_router(),
+        metrics_router(runtime.metrics),
+    ]
+    app.router.routes[:0] = [route for router in routers for route in router.routes]  # included, they are found slowly
     front_door.install(app, runtime)
 
     _document_problems(app)
