@@ -11,7 +11,7 @@ from service.decode_worker import Rehearsal
 from service.engine.nursery import Nursery
 
 START_PATIENCE_S = 60.0
-KEPT = 48 << 20  # bytes: enough for files of a usual size, little enough for many workers
+KEPT = 16 << 20  # bytes: enough for files of a usual size, little enough for many workers
 PAYLOAD_COPIES = 4  # of the payload, that receiving and reading it may take
 
 log = logging.getLogger(__name__)
