@@ -1,6 +1,7 @@
 """Who is let in: a refusal at the door costs next to nothing, and work that would wait for too long is not begun."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -42,16 +43,20 @@ class Load:
     decode_s: float = 0.0
     device_s: float = 0.0
 
-    def __add__(self, other: "Load") -> "Load":
-        return Load(
-            self.items + other.items,
-            self.bytes + other.bytes,
-            self.decode_s + other.decode_s,
-            self.device_s + other.device_s,
-        )
+    def __iadd__(self, other: "Load") -> "Load":
+        self.items += other.items
+        self.bytes += other.bytes
+        self.decode_s += other.decode_s
+        self.device_s += other.device_s
+        return self
 
-    def __neg__(self) -> "Load":
-        return Load(-self.items, -self.bytes, -self.decode_s, -self.device_s)
+    def __sub__(self, other: "Load") -> "Load":
+        return Load(
+            self.items - other.items,
+            self.bytes - other.bytes,
+            self.decode_s - other.decode_s,
+            self.device_s - other.device_s,
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Reservation:
 
     def become(self, load: Load) -> None:
         """More is known now, or less is left to do."""
-        self._change(load + -self.load)
+        self._change(load - self.load)
         self.load = load
 
     def __enter__(self) -> Self:
@@ -85,18 +90,15 @@ class Reservation:
 
 @dataclass
 class Admission:
-    """The ledger of what is admitted and not answered yet. decode_workers: how many decode at a time.
+    """The ledger of what is admitted and not answered yet, `load`. decode_workers: how many decode at a time.
 
     The stages work at the same time, so the slower one decides how long a request waits.
     """
 
     bounds: Bounds
     decode_workers: int = 1
-    _loads: dict[Priority, Load] = field(default_factory=lambda: dict.fromkeys(Priority, Load()))
-
-    @property
-    def load(self) -> Load:
-        return sum(self._loads.values(), Load())
+    load: Load = field(default_factory=Load, init=False)
+    _loads: defaultdict[Priority, Load] = field(default_factory=lambda: defaultdict(Load), init=False)
 
     def predicted_wait_s(self, priority: Priority = Priority.INTERACTIVE) -> float:
         """How long one more request of this priority would wait: bulk work waits for all, others for each other."""
@@ -125,4 +127,5 @@ class Admission:
             raise Overloaded(held, limit, wait_s * min(1.0, surplus / held) if held else 0.0, reason)
 
     def _add(self, priority: Priority, change: Load) -> None:
+        self.load += change
         self._loads[priority] += change

@@ -35,7 +35,7 @@ class Gate:
             more = len(message.get("body", b""))
             if more:
                 self.admission.check(Load(bytes=more), current_call().priority)
-                body.become(body.load + Load(bytes=more))
+                body.become(Load(bytes=body.load.bytes + more))
             return message
 
         return receive_counted

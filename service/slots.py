@@ -91,6 +91,8 @@ class Slots:
 
     def _next(self, express: bool) -> Claim | None:
         """Of those at the heads of the queues; it is charged for its turn."""
+        if not any(self._queues.values()):
+            return None
         choice = self._share.next({priority: self._costs(priority, express) for priority in Priority})
         if choice is None:
             return None
