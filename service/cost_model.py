@@ -1,4 +1,4 @@
-"""How long a batch will take, learned from those before it."""
+"""How long a batch will take, or a file, learned by its size from those before it."""
 
 import math
 
@@ -30,6 +30,11 @@ class CostModel:
         self._start, self._slope = self._fitted(variance) if distinct else self._scaled()
         self._fits |= distinct
 
+    @property
+    def usual_s(self) -> float:
+        """Mean time of those lately, whatever their size."""
+        return self._s / self._weight if self._weight else 0.0
+
     def seconds(self, n: float) -> float:
         """Predicted time of a batch of n."""
         return self._start + self._slope * n
@@ -48,5 +53,5 @@ class CostModel:
     def _scaled(self) -> tuple[float, float]:
         expected = self._start * self._weight + self._slope * self._n
         if not expected:
-            return 0.0, self._s / self._n
+            return (0.0, self._s / self._n) if self._n else (self.usual_s, 0.0)
         return self._start * self._s / expected, self._slope * self._s / expected

@@ -1,4 +1,4 @@
-"""What a request will take, guessed before its body is read, by those to the same address before it."""
+"""What a request will take, guessed by those before it: first by its address alone, then by the size of each file."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,10 +15,11 @@ class Estimates:
         self._decode: defaultdict[str, CostModel] = defaultdict(CostModel)
         self._models: dict[str, str] = {}
 
-    def learn(self, path: str, model: str, decode_s: float) -> None:
-        """The file that was sent to `path`, one that exists, is for this model and was decoded in so long."""
+    def learn(self, path: str, model: str, size: int, decode_s: float) -> None:
+        """The file that was sent to `path`, one that exists, is for this model, has so many bytes and was decoded in so
+        long."""
         self._models[path] = model
-        self._decode[model].observe(1, decode_s)
+        self._decode[model].observe(size, decode_s)
 
     def forget(self, model: str) -> None:
         """It is not served any more."""
@@ -31,11 +32,11 @@ class Estimates:
         return self.sample(model) if model else Load(items=1)
 
     def sample(self, model: str) -> Load:
-        return Load(items=1, decode_s=self.decode_s(model), device_s=self.device_s(model, 1))
+        return Load(items=1, decode_s=self._decode[model].usual_s, device_s=self.device_s(model, 1))
 
-    def decode_s(self, model: str) -> float:
-        """Of one file; nothing, before there was one."""
-        return self._decode[model].seconds(1)
+    def decode_s(self, model: str, size: int) -> float:
+        """Of a file of so many bytes; nothing, before there was one."""
+        return self._decode[model].seconds(size)
 
     def device_s(self, model: str, views: int) -> float:
         """The share that so many views have of full batches: those of other requests fill them up."""

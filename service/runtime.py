@@ -223,12 +223,13 @@ class Runtime:
         call = current_call()
         call.model = model.name
         place = call.take_place() or self.admission.admit(self.estimates.sample(model.key), call.priority)
+        expected_s = self.estimates.decode_s(model.key, len(payload))
         with place:
-            async with self.decode_slots.hold(call.priority, model.key, self.estimates.decode_s(model.key)):
+            async with self.decode_slots.hold(call.priority, model.key, expected_s):
                 started = time.perf_counter()
                 sample = await self.decoding.decode(model.preprocessor, payload, options)
             decode_s = time.perf_counter() - started
-            self.estimates.learn(call.path, model.key, decode_s)
+            self.estimates.learn(call.path, model.key, len(payload), decode_s)
             place.become(self._load_of(model.key, sample))
             predictions = await self.scheduler.submit(model.key, sample.views, call.priority, call.deadline)
         return Perceived(sample, predictions, 1e3 * decode_s, 1e3 * (started - came))

@@ -22,6 +22,11 @@ def test_one_size_seen_makes_cost_proportional() -> None:
     assert 0.2 < model.seconds(4) < 0.4
 
 
+def test_what_has_no_size_takes_as_long_as_before() -> None:
+    model = observed((0, 0.2), (0, 0.2))
+    assert (model.seconds(0), model.usual_s) == pytest.approx((0.2, 0.2))
+
+
 def test_start_and_slope_are_found_in_noise() -> None:
     rng = random.Random(0)
     sizes = [rng.randint(1, 16) for _ in range(300)]
