@@ -117,7 +117,12 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
 
     def decode(self, payload: bytes, options: WeatherOptions) -> Sample:
         """A view per tree: (slots, 5 + history) float32, see `transform`. Nothing is learned from the order sent."""
-        terms = Terms(default_variable=self.variable, min_steps=self.history, max_stations=self.max_stations)
+        terms = Terms(
+            default_variable=self.variable,
+            min_steps=self.history,
+            max_stations=self.max_stations,
+            horizon=self.horizon,
+        )
         name, history = read_history(payload, options, terms)
         self._check(history)
         stations, assumed = self.known.located(history.stations)

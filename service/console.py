@@ -48,7 +48,7 @@ def metrics(card: ModelCard) -> str:
 def show_serving(url: str, models: Sequence[ModelInfo]) -> None:
     """Where to look once the server answers."""
     err.print(models_table(models))
-    example = f"curl -F file=@photo.jpg {url}/{models[0].path}"
+    example = f"curl -F file=@FILE {url}/{models[0].path}"
     err.print(
         Panel(
             f"{url}/  try it in the browser\n{url}/docs  every endpoint\n{url}/models  what is served\n{example}",

@@ -29,7 +29,8 @@ def checked(record: Record, options: WeatherOptions, terms: Terms) -> History:
     interpolated = 0
     if not terms.keep_gaps:
         values, interpolated = without_gaps(values, record.missing or options.missing, start, stations, terms)
-    return History(measured.name, values, start, stations, units, interpolated, record.horizon or options.horizon)
+    horizon = options.horizon or record.horizon or terms.horizon
+    return History(measured.name, values, start, stations, units, interpolated, horizon)
 
 
 def _start(record: Record, options: WeatherOptions) -> datetime:

@@ -12,7 +12,7 @@ class Terms:
     min_steps, max_steps: hours of a history, both inclusive. max_values: stations x hours.
     positions: every station must say its latitude and longitude. elevations: and its height above the sea.
     keep_gaps: missing values stay NaN, which training can live with. max_gap: hours in a row that may be interpolated.
-    max_missing: share of a station's hours that may.
+    max_missing: share of a station's hours that may. horizon: hours to forecast where nobody says how many.
     """
 
     variable: str | None = None
@@ -26,6 +26,7 @@ class Terms:
     keep_gaps: bool = False
     max_gap: int = 6
     max_missing: float = 0.25
+    horizon: int = 24
 
     def check_stations(self, count: int) -> None:
         if count > self.max_stations:

@@ -28,6 +28,11 @@ class WeatherOptions:
         default=Missing.ERROR,
         metadata={"description": "error: refuse null and NaN; interpolate: fill gaps of a few hours linearly in time"},
     )
-    horizon: int = field(
-        default=24, metadata={"ge": 1, "le": MAX_HORIZON, "description": "How many hours are forecast"}
+    horizon: int | None = field(
+        default=None,
+        metadata={
+            "ge": 1,
+            "le": MAX_HORIZON,
+            "description": "Hours to forecast; else those the body says, or all that the model can",
+        },
     )

@@ -29,7 +29,7 @@ def body(stations: Any, hours: int = 6, **more: Any) -> bytes:
 
 
 def decode(payload: bytes, preprocessor: WeatherPreprocessor = PREPROCESSOR, **options: Any) -> Any:
-    return preprocessor.decode(payload, WeatherOptions(**{"horizon": 4, **options}))
+    return preprocessor.decode(payload, WeatherOptions(**options))
 
 
 def refusal(payload: bytes, **options: Any) -> PayloadError:
@@ -118,6 +118,11 @@ def test_an_elevation_that_is_not_said_is_that_of_the_nearest_known_station_and_
 def test_places_far_off_are_not_extrapolated_to() -> None:
     far = decode(body([{"id": "x", "latitude": 80.0, "longitude": 170.0, "elevation": 8000}])).array[0]
     assert far[:3].tolist() == [3, 3, 3]
+
+
+def test_who_says_no_horizon_gets_all_that_the_model_can() -> None:
+    assert decode(body(["a"])).context.horizon == 4
+    assert decode(body(["a"]), horizon=3).context.horizon == 3
 
 
 @pytest.mark.parametrize(

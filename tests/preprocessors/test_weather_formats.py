@@ -152,9 +152,13 @@ def test_a_variable_other_than_the_models_is_refused() -> None:
         read(NETWORK.body(), Terms(variable="wind"))
 
 
-def test_horizon_and_missing_of_the_body_win() -> None:
-    assert read(NETWORK.body(), horizon=48).horizon == 48
-    assert read(NETWORK.body(horizon=12), horizon=48).horizon == 12
+def test_the_horizon_is_the_options_or_the_bodys_or_a_day() -> None:
+    assert read(NETWORK.body(horizon=12), horizon=48).horizon == 48
+    assert read(NETWORK.body(horizon=12)).horizon == 12
+    assert read(NETWORK.body()).horizon == 24
+
+
+def test_what_the_body_says_of_missing_values_wins() -> None:
     series = NETWORK.values.tolist()
     series[3][1] = None
     assert read(NETWORK.body(series=series, missing="interpolate")).interpolated == 1
