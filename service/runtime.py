@@ -222,8 +222,8 @@ class Runtime:
     async def _perceive(self, model: ModelInfo, payload: bytes, options: Any, came: float) -> Perceived:
         call = current_call()
         call.model = model.name
-        place = call.take_place() or self.admission.admit(self.estimates.sample(model.key), call.priority)
         expected_s = self.estimates.decode_s(model.key, len(payload))
+        place = call.take_place() or self.admission.admit(self.estimates.sample(model.key), call.priority)
         with place:
             async with self.decode_slots.hold(call.priority, model.key, expected_s):
                 started = time.perf_counter()
