@@ -17,14 +17,11 @@ from typing import Any
 
 import numpy as np
 import psutil
-import torch
 
+from benchmarks.null_model import LABELS, without_network
 from benchmarks.recording import append_rows, machine
-from models.description import ModelCard
 from models.heads.classification import ClassificationHead
-from models.perception import PerceptionModel
 from models.postprocessors.base import Row
-from models.predictor import Predictor
 from preprocessors.base import Array
 from preprocessors.image import ImagePreprocessor
 from service.engine.base import Engine, Load, Loaded
@@ -32,16 +29,14 @@ from service.engine.local import LocalEngine
 from service.engine.process import ProcessEngine
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import Settings
-from service.tasks import TASKS
 
-LABELS = tuple(f"class {i}" for i in range(1000))
 SIZE = 224
 BATCHES = (1, 16)
 WARM_UP = 50
 PATH = "classify/image"
 
 
-class NullPipeline(Pipeline):
+class CollatingPipeline(Pipeline):
     """Collates as every model must, and answers without a forward pass."""
 
     def run(self, views: Sequence[Array]) -> list[Row]:
@@ -51,11 +46,7 @@ class NullPipeline(Pipeline):
 
 def load_null(settings: Settings) -> Mapping[str, Pipeline]:
     preprocessor, head = ImagePreprocessor(size=SIZE), ClassificationHead(8, LABELS)
-    model = PerceptionModel(torch.nn.Identity(), head)  # type: ignore[arg-type]
-    predictor = Predictor(model, preprocessor.transform, torch.device("cpu"))
-    return {
-        "null": NullPipeline(PATH, TASKS[PATH], ModelCard("null"), "0", preprocessor, head.postprocessor, predictor)
-    }
+    return {"null": without_network(CollatingPipeline, "null", PATH, preprocessor, head)}
 
 
 @dataclass

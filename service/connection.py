@@ -5,13 +5,13 @@ memory before any layer of the application sees a request.
 """
 
 import asyncio
-import uuid
 from http import HTTPStatus
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import malformed
+from service.middleware import new_request_id
 from service.problem import Problem, problem_response
 
 
@@ -78,7 +78,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         self._stop_timer()
-        request_id = uuid.uuid4().hex
+        request_id = new_request_id()
         self.logger.info("%s %s %s", request_id, problem.status, problem.code)
         response = problem_response(problem, request_id)
         told = [(b"x-request-id", request_id.encode()), (b"connection", b"close"), *response.raw_headers]

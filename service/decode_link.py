@@ -8,6 +8,7 @@ from typing import Any
 from preprocessors.base import PayloadError, Preprocessor, Sample
 from service.decode_worker import TAKEN
 from service.engine.arena import Arena
+from service.engine.channel import arrived
 from service.engine.nursery import Nursery
 from service.parcel import KEPT, NOTICE, packed, unpacked
 
@@ -89,12 +90,9 @@ class DecodeLink:
         return self._answer
 
     def _receive(self) -> None:
-        try:
-            notice = self._socket.recv(NOTICE.size)  # sent in one piece, and too short to be cut
-        except BlockingIOError:
+        notice = arrived(self._socket, NOTICE.size)  # sent in one piece, and too short to be cut
+        if notice is None:
             return
-        except OSError:
-            notice = b""
         if not notice:
             self._loop.remove_reader(self._socket)
             self._close()

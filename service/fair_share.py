@@ -21,8 +21,6 @@ class FairShare(Generic[KeyT]):
 
     def next(self, costs: Mapping[KeyT, float]) -> KeyT:
         """Of those who wait, with the cost of each one's next turn; the first of equals. Changes nothing."""
-        if len(costs) == 1:
-            return next(iter(costs))
         return min(costs, key=lambda key: self._rounds(key, costs[key]))
 
     def charge(self, key: KeyT, costs: Mapping[KeyT, float]) -> None:

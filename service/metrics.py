@@ -1,6 +1,6 @@
 """What a running server tells Prometheus: GET /metrics."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from fastapi import APIRouter, Response
@@ -34,10 +34,7 @@ class Metrics:
         self._decode = self._seconds("decode", "Decoding one file", "model")
         self._queue = self._seconds("queue", "Waiting for a decode worker and for the device", "model")
         self._forward = self._seconds("forward", "One forward pass", "model")
-        sizes = Histogram(
-            f"{PREFIX}_batch_size", "Samples in a forward pass", ("model",), buckets=SIZES, registry=self.registry
-        )
-        self._sizes = cache(sizes.labels)
+        self._sizes = self._histogram("batch_size", "Samples in a forward pass", "model", SIZES)
 
     def answered(self, task: str, status: int, seconds: float, problem: str | None) -> None:
         """A request has been answered. problem: the code that it was refused with, if it was."""
@@ -76,9 +73,11 @@ class Metrics:
         return cache(Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry).labels)
 
     def _seconds(self, name: str, text: str, label: str) -> Callable[[str], Histogram]:
-        """The same."""
-        seconds = Histogram(f"{PREFIX}_{name}_seconds", text, (label,), buckets=SECONDS, registry=self.registry)
-        return cache(seconds.labels)
+        return self._histogram(f"{name}_seconds", text, label, SECONDS)
+
+    def _histogram(self, name: str, text: str, label: str, buckets: Sequence[float]) -> Callable[[str], Histogram]:
+        """By the value of its label, see `_counter`."""
+        return cache(Histogram(f"{PREFIX}_{name}", text, (label,), buckets=buckets, registry=self.registry).labels)
 
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(f"{PREFIX}_{name}", text, registry=self.registry).set_function(read)

@@ -13,6 +13,10 @@ LENGTH = re.compile(r"[0-9]{1,18}")
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
+def new_request_id() -> str:
+    return os.urandom(16).hex()
+
+
 class RequestIds:
     """Echo a client's X-Request-Id where it is printable and short, or else make one."""
 
@@ -24,7 +28,7 @@ class RequestIds:
             await self.app(scope, receive, send)
             return
         given = header(scope, b"x-request-id") or ""
-        request_id = scope["request_id"] = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+        request_id = scope["request_id"] = given if REQUEST_ID.fullmatch(given) else new_request_id()
         told = (b"x-request-id", request_id.encode())
 
         async def send_with_id(message: Message) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class Payload:
     """
 
     files: list[bytes]
-    options: dict[str, Any]
+    options: Mapping[str, Any]
     is_list: bool = False
 
 
@@ -56,7 +56,7 @@ async def _read_raw(request: Request) -> Payload:
 
 async def _read_multipart(request: Request) -> Payload:
     parts = await read_parts(request.headers["content-type"], request.stream(), MAX_FORM_PARTS)
-    return Payload(parts.files, dict(parts.fields), is_list=len(parts.files) > 1)
+    return Payload(parts.files, parts.fields, is_list=len(parts.files) > 1)
 
 
 async def _read_json(request: Request) -> Payload:

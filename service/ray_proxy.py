@@ -5,10 +5,11 @@ Their variable RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names the function that
 
 from collections.abc import Callable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.headers import header
 from service.problem import Problem, problem_response
 
 OWN_PATHS = "/-/"  # Ray's, for its probes
@@ -62,7 +63,7 @@ class Refusals:
 
         await self.app(scope, receive, send_answer)
         if refused is not None:
-            request_id = Headers(scope=scope).get("x-request-id", "")  # which Ray has seen to
+            request_id = header(scope, b"x-request-id") or ""  # which Ray has seen to
             await problem_response(REFUSALS[refused](), request_id)(scope, receive, send)
 
 

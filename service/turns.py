@@ -39,8 +39,7 @@ class Turns:
 
     def next(self) -> Turn | None:
         """Who is next, or None where nobody waits. It counts once it is taken."""
-        waiting = {priority: costs for priority, lanes in self._lanes.items() if (costs := self._costs(lanes))}
-        choice = self._share.next(waiting) if waiting else None
+        choice = self._share.next({priority: self._costs(lanes) for priority, lanes in self._lanes.items()})
         return Turn(self._lanes[choice.priority][choice.claimant], choice) if choice else None
 
     def take(self, turn: Turn) -> None:

@@ -5,18 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from benchmarks.null_model import without_network
 from benchmarks.reliability.marks import MARKS
-from models.description import ModelCard
 from models.heads.classification import ClassificationHead
-from models.perception import PerceptionModel
 from models.postprocessors.base import Row
-from models.predictor import Predictor
 from preprocessors.base import Array
 from service.pipeline import Pipeline
 from service.settings import Settings
-from service.tasks import TASKS
 
 HALF = 1 << 12  # marks travel as two numbers that float32 holds exactly
 CLASSES = 10
@@ -62,12 +58,8 @@ def marked_pipelines(start_s: float, each_s: float, ledger: str, settings: Setti
     pipelines: dict[str, Pipeline] = {}
     for path, kind in MARKS.items():
         for place in range(2):
-            name, preprocessor = f"{kind.modality}-{place}", kind()
+            name = f"{kind.modality}-{place}"
             head = ClassificationHead(WIDTH, [str(digit) for digit in range(CLASSES)])
-            model = PerceptionModel(torch.nn.Identity(), head)  # type: ignore[arg-type]
-            predictor = Predictor(model, preprocessor.transform, torch.device("cpu"))
-            pipelines[name] = MarkedPipeline(
-                path, TASKS[path], ModelCard(name), "0", preprocessor, head.postprocessor, predictor,
-                place=place, start_s=start_s, each_s=each_s, ledger=ledger,
-            )  # fmt: skip
+            own = {"place": place, "start_s": start_s, "each_s": each_s, "ledger": ledger}
+            pipelines[name] = without_network(MarkedPipeline, name, path, kind(), head, **own)
     return pipelines

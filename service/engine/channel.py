@@ -40,6 +40,16 @@ def encoded(kind: Kind, body: bytes = b"") -> bytes:
     return HEADER.pack(kind, len(body)) + body
 
 
+def arrived(connection: socket.socket, most: int) -> bytes | None:
+    """What a connection that does not block has; nothing yet: None; and b"" where it has ended, however that was."""
+    try:
+        return connection.recv(most)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
 class Sender:
     """Sends whole messages, from any thread."""
 

@@ -14,7 +14,7 @@ from models.postprocessors.base import Row, rows_of, samples
 from preprocessors.base import Array
 from service.engine.arena import Arena, Layout, Slot
 from service.engine.base import EngineOptions, Load, Loaded, ModelInfo, WorkerLost
-from service.engine.channel import CHUNK, Kind, Unframer, encoded
+from service.engine.channel import CHUNK, Kind, Unframer, arrived, encoded
 from service.engine.error_wire import from_wire
 from service.engine.nursery import ForkedProcess, Nursery
 from service.engine.order import written_order
@@ -185,12 +185,9 @@ class EngineLink:
             self.lose("the engine does not listen")
 
     def _receive(self) -> None:
-        try:
-            data = self._socket.recv(CHUNK)
-        except BlockingIOError:
+        data = arrived(self._socket, CHUNK)
+        if data is None:
             return
-        except ConnectionResetError:
-            data = b""
         if not data:
             return self.lose("the engine process ended")
         for kind, body in self._unframer.feed(data):
