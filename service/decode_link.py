@@ -2,11 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
 from typing import Any
 
 from preprocessors.base import PayloadError, Preprocessor, Sample
-from service.decode_worker import TAKEN
+from service.decode_worker import TAKEN, Preparation
 from service.engine.arena import Arena
 from service.engine.channel import arrived
 from service.engine.nursery import Nursery
@@ -52,9 +51,9 @@ class DecodeLink:
             mark.close()
         self._loop.add_reader(self._socket, self._receive)
 
-    async def start(self, memory_bytes: int, modules: Sequence[str]) -> None:
+    async def start(self, preparation: Preparation) -> None:
         """Returns once it has imported what decodes. Raises DecodeWorkerLost."""
-        await self._ask((memory_bytes, modules))
+        await self._ask(preparation)
 
     async def decode(self, preprocessor: Preprocessor[Any], payload: bytes, options: Any) -> Sample | PayloadError:
         """What came of the file. Raises DecodeWorkerLost. Of use no more once this is cancelled: kill it."""

@@ -16,12 +16,22 @@ from typing import Any, NamedTuple
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
 from service.engine.arena import Arena, Block
+from service.logs import LogFormat, configure
 from service.parcel import NOTICE, packed, unpacked
 
 COURTESY = 5  # niceness beyond that of other forks: where cores are few, the engine goes first
 TAKEN: Block = (1, "|u1", (), 0)  # in the memory shared with the server: a file has come, and is being decoded
 
 log = logging.getLogger(__name__)
+
+
+class Preparation(NamedTuple):
+    """modules: to import. memory_bytes: that a decode may add to the address space. The rest: how to log."""
+
+    modules: tuple[str, ...]
+    memory_bytes: int
+    log_level: str = "warning"
+    log_format: LogFormat = LogFormat.TEXT
 
 
 class Rehearsal(NamedTuple):
@@ -34,7 +44,7 @@ def main(fds: Sequence[int]) -> int:
     """Decode one file after the other until the server closes. fds: its connection, the memory of the mark, of orders
     and of answers. Orders and answers are parcels, and the connection carries the notices of them.
 
-    The first order is `prepare`'s arguments, and is answered with None. Returns the exit code.
+    The first order is a Preparation, and is answered with None. Returns the exit code.
     """
     taken, inbox, outbox = Arena(fds[1]).array(TAKEN), Arena(fds[2]), Arena(fds[3])
     gone = suppress(BrokenPipeError, ConnectionResetError)  # the server
@@ -42,21 +52,37 @@ def main(fds: Sequence[int]) -> int:
         for place, notice in enumerate(iter(lambda: inbound.read(NOTICE.size), b"")):
             order = unpacked(inbox, notice)
             taken[0] = 1
-            connection.sendall(answered(outbox, *order) if place else prepared(outbox, *order))
+            connection.sendall(answered(outbox, *order) if place else prepared(outbox, order))
     return 0
 
 
-def prepared(outbox: Arena, memory_bytes: int, modules: Sequence[str]) -> bytes:
-    prepare(memory_bytes, modules)
+def prepared(outbox: Arena, preparation: Preparation) -> bytes:
+    os.nice(COURTESY)
+    prepare_log(preparation.log_level, preparation.log_format)
+    for module in preparation.modules:
+        import_module(module)
+    limit_memory(preparation.memory_bytes)
     return packed(outbox, None)
 
 
-def prepare(memory_bytes: int, modules: Sequence[str]) -> None:
-    """Import what decodes, then limit what a decode may add to the address space of this process."""
-    os.nice(COURTESY)
-    warnings.simplefilter("ignore")  # they are about the senders' files, and nobody reads them here
-    for module in modules:
-        import_module(module)
+def prepare_log(level: str, log_format: LogFormat) -> None:
+    """Log as the server does. What libraries say of the senders' files is nothing that its reader could mend."""
+    warnings.simplefilter("ignore")
+    if level != "debug":
+        _mute_libraries()
+    configure(level, log_format)
+
+
+def _mute_libraries() -> None:
+    """Those written in C print on descriptor 2, whatever the log looks like. Python keeps the way there."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """What may be added to the address space of this process from now on."""
     _limit(resource.RLIMIT_CORE, 0)
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[0])

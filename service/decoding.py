@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any, NoReturn, Self
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
 from service.decode_link import DecodeLink, DecodeWorkerLost
-from service.decode_worker import Rehearsal
+from service.decode_worker import Preparation, Rehearsal
 from service.engine.nursery import Nursery
 
 START_PATIENCE_S = 60.0
@@ -22,18 +21,16 @@ class DecodersUnavailable(RuntimeError):
 
 
 class DecodePool:
-    """`workers` processes, each of which decodes one file at a time within `timeout_s` seconds and `memory_bytes`.
+    """`workers` processes, each of which decodes one file at a time within `timeout_s` seconds.
 
     Files wait in the order they come. A worker that is lost, or stopped for its file's sake, is replaced by a fork of a
-    small process that has imported `modules`. Belongs to one event loop; use it as an async context manager.
+    small process that has imported the same modules. Belongs to one event loop; use it as an async context manager.
     """
 
-    def __init__(
-        self, workers: int, timeout_s: float, memory_bytes: int, modules: Sequence[str] = ("preprocessors.image",)
-    ) -> None:
-        self.workers, self.timeout_s, self.memory_bytes = workers, timeout_s, memory_bytes
-        self._modules = tuple(modules)
-        self._nursery = Nursery("service.decode_worker:main", self._modules, KEPT)
+    def __init__(self, workers: int, timeout_s: float, preparation: Preparation) -> None:
+        self.workers, self.timeout_s = workers, timeout_s
+        self._preparation = preparation
+        self._nursery = Nursery("service.decode_worker:main", preparation.modules, KEPT)
         self._free: list[DecodeLink | None] = [None] * workers  # None: there is room for a worker
         self._places = asyncio.Semaphore(workers)  # as many as there are free; it lets callers in as they came
         self._links: set[DecodeLink] = set()
@@ -106,7 +103,7 @@ class DecodePool:
             raise DecodersUnavailable("the decode workers have been stopped: the server is shutting down")
 
     def _check_room(self, size: int) -> None:
-        limit = self.memory_bytes // PAYLOAD_COPIES
+        limit = self._preparation.memory_bytes // PAYLOAD_COPIES
         if size > limit:
             detail = f"the file has {size} bytes, decode workers have memory for {limit}: send a smaller one"
             raise TooLarge("too_much_memory", detail, limit, size)
@@ -129,7 +126,7 @@ class DecodePool:
             link = DecodeLink(self._nursery)
             self._links.add(link)
             async with asyncio.timeout(START_PATIENCE_S):
-                await link.start(self.memory_bytes, self._modules)
+                await link.start(self._preparation)
         except BaseException as error:
             self._retire(link)
             if isinstance(error, OSError):  # a time-out, too

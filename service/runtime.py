@@ -11,6 +11,7 @@ from models.postprocessors.base import Row
 from preprocessors.base import Sample
 from service.admission import Admission, Bounds, Load
 from service.call import current_call
+from service.decode_worker import Preparation
 from service.decoding import DecodePool
 from service.engine.base import Engine, EngineOptions, ModelInfo
 from service.engine.base import Load as LoadModels
@@ -93,8 +94,7 @@ class Runtime:
         self.decoding = DecodePool(
             settings.decode_workers + EXPRESS_WORKERS,
             settings.decode_timeout_s,
-            settings.decode_memory_bytes,
-            modules=sorted({task.preprocessor.__module__ for task in TASKS.values()}),
+            preparation(settings),
         )
         self._loading: asyncio.Task[None] | None = None
 
@@ -242,3 +242,9 @@ class Runtime:
 
 def engine_options(settings: Settings) -> EngineOptions:
     return EngineOptions(hang_timeout_s=settings.engine_hang_timeout_s, start_timeout_s=settings.engine_start_timeout_s)
+
+
+def preparation(settings: Settings) -> Preparation:
+    """Of decode workers."""
+    modules = sorted({task.preprocessor.__module__ for task in TASKS.values()})
+    return Preparation(tuple(modules), settings.decode_memory_bytes, settings.log_level, settings.log_format)

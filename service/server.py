@@ -17,8 +17,9 @@ from service.console import show_serving
 from service.engine import head_start
 from service.engine.base import Load, ModelInfo
 from service.loading import CHECKPOINTS
+from service.logs import LogFormat
 from service.runtime import Runtime
-from service.settings import LogFormat, Settings
+from service.settings import Settings
 
 YOUNG_OBJECTS = 20_000  # before they are looked through: of a few dozen requests, where Python's 700 are two
 UNDER_WAY_S = 0.1  # what was sent before the signal is let in, though a busy server reads it after

@@ -1,7 +1,6 @@
 """Settings of the server, from the environment (UNIREPLKNET_PORT=9000) and from the command line."""
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,16 +10,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.precision import Precision
 from service.engine.cpu_limit import cpu_limit
 from service.keys import read_keys
+from service.logs import LogFormat
 
 EMBEDDED_CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 MEGABYTE = 1_000_000
-
-
-class LogFormat(StrEnum):
-    """Lines for people, or JSON objects for programs."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class Settings(BaseSettings):

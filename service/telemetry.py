@@ -4,8 +4,8 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access_log import log_access
 from service.errors import CLIENT_CLOSED_REQUEST
-from service.logs import log_access
 from service.metrics import Metrics
 
 OTHER = "other"  # paths that no route answers: anybody can make up as many as he likes

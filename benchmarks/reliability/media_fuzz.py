@@ -20,6 +20,7 @@ from tests.hostile import damaged
 FILES, CLIENTS = 10_000, 4
 LONGEST_S, USUAL_S = 12.0, 2.0  # the decoding time-out and some room
 GROWTH_MB = 200
+ROUNDS = 8  # of sound files before, so that every worker has met each kind: growth is what damaged ones add to that
 MEGABYTE = 1e6
 EXPECTED = {200, 400, 413, 415, 422}
 
@@ -30,7 +31,7 @@ def media_fuzz(conditions: Conditions) -> list[Finding]:
     peak: list[float] = []
     crafted = [(name, path, make()) for name, (path, make) in BOMBS.items()]
     with demo(decode_workers="2") as server:
-        sound = _post_all(server, _sound())
+        sound = _post_all(server, ROUNDS * _sound())
         before = server.resident_bytes
 
         def observe(done: threading.Event) -> None:

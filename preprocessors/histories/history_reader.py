@@ -44,7 +44,8 @@ FORMATS: dict[str, Format] = {
     "parquet": Format(re.compile(rb"PAR1").match, lambda payload, terms: read_table(open_parquet(payload), terms)),
     "json": Format(re.compile(rb"\s*+(?:[{\[]|(?:null|true|false|-?\d+)\s*\Z)").match, read_json),
     "csv": Format(
-        re.compile(rb"[^\0\n]*[,;\t][^\0\n]*\n").match, lambda payload, terms: read_table(open_csv(payload), terms)
+        re.compile(rb"[^\0\n]*[,;\t][^\0\n]*\n").match,
+        lambda payload, terms: read_table(open_csv(payload, terms), terms),
     ),
 }
 # What numpy, zipfile and pyarrow raise on broken files. Not simply Exception: our own mistakes shall be seen.

@@ -303,7 +303,7 @@ TOO_LARGE: dict[str, Callable[[], bytes]] = {
     "json of many hours": lambda: orjson.dumps(NETWORK.body(series=[[1.0] * 4] * 101)),
     "json of many stations": lambda: orjson.dumps(NETWORK.body(series=[[1.0] * 51], stations=None)),
     "kserve of many stations": lambda: orjson.dumps({"inputs": [{"series": [1.0], "name": "a"}] * 51}),
-    "csv of many columns": lambda: b"time," + b",".join(b"%d" % i for i in range(20_000)) + b"\n",
+    "csv of many columns": lambda: b"time," + b",".join(b"%d" % i for i in range(1_000_000)) + b"\n",
     "csv of many rows": lambda: b"time,station,value\n" + b"2024-01-01,a,1\n" * 100_000,
     "csv over centuries": lambda: b"time,a\n1900-01-01,1\n2000-01-01,1\n",
     "parquet of repeated rows": repeated_parquet,
@@ -350,8 +350,9 @@ def test_without_pyarrow_tables_are_refused_with_the_name_of_the_extra(monkeypat
 
 SCRIPT = """
 import sys
-from service.decode_worker import prepare
-prepare(600_000_000, ["preprocessors.histories.history_reader"])
+from service.decode_worker import limit_memory
+import preprocessors.histories.history_reader
+limit_memory(600_000_000)
 from preprocessors.histories.history_reader import read_history
 from preprocessors.histories.weather_options import WeatherOptions
 assert not {"pandas", "pyarrow"} & sys.modules.keys()

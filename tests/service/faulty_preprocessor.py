@@ -51,6 +51,7 @@ FAULTS: dict[bytes, Callable[[], Any]] = {
     b"allocate": allocate,
     b"refuse": refuse,
     b"unportable": raise_unportable,
+    b"chatter": lambda: os.write(2, b"as a library in C says it"),
     b"quit": lambda: sys.exit(0),
     b"": lambda: None,
 }

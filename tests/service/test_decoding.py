@@ -3,10 +3,12 @@
 import asyncio
 import importlib
 import io
+import json
 import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -17,9 +19,11 @@ from PIL import Image
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
 from preprocessors.image import ImageOptions, ImagePreprocessor
+from service.decode_worker import Preparation
 from service.decoding import DecodePool, DecodersUnavailable
+from service.logs import LogFormat
 
-MEMORY = 1 << 30
+PREPARATION = Preparation(("preprocessors.image",), memory_bytes=1 << 30)
 PATIENCE_S = 100
 T = TypeVar("T")
 
@@ -33,12 +37,12 @@ def faulty() -> Iterator[Preprocessor[Any]]:
 
 @pytest.fixture
 def pool() -> DecodePool:
-    return DecodePool(workers=2, timeout_s=PATIENCE_S, memory_bytes=MEMORY)
+    return DecodePool(2, PATIENCE_S, PREPARATION)
 
 
 @pytest.fixture
 def lone_worker() -> DecodePool:
-    return DecodePool(workers=1, timeout_s=PATIENCE_S, memory_bytes=MEMORY)
+    return DecodePool(1, PATIENCE_S, PREPARATION)
 
 
 def run(pool: DecodePool, work: Coroutine[Any, Any, T]) -> T:
@@ -95,7 +99,7 @@ def test_workers_do_not_run_the_main_script_again(
     main = ModuleType("__main__")
     main.__file__ = str(script)
     monkeypatch.setitem(sys.modules, "__main__", main)
-    pool = DecodePool(1, PATIENCE_S, MEMORY)
+    pool = DecodePool(1, PATIENCE_S, PREPARATION)
     run(pool, pool.decode(faulty, b"", None))
     assert not trace.exists()
     assert sys.modules["__main__"] is main
@@ -153,7 +157,7 @@ def test_a_file_that_takes_too_long_is_refused(faulty: Preprocessor[Any], fault:
         await asyncio.gather(*(pool.decode(faulty, b"", None) for _ in range(5)))
         return refusal.value
 
-    pool = DecodePool(workers=2, timeout_s=2, memory_bytes=MEMORY)
+    pool = DecodePool(2, 2, PREPARATION)
     error = run(pool, too_long(pool))
     assert (error.code, error.limit) == ("decode_timeout", 2)
 
@@ -240,20 +244,39 @@ def test_thirty_megabytes_pass(pool: DecodePool) -> None:
 
 
 def test_a_payload_that_leaves_no_memory_to_decode_it_is_refused(faulty: Preprocessor[Any]) -> None:
-    pool = DecodePool(1, PATIENCE_S, 1_000_000)
+    pool = DecodePool(1, PATIENCE_S, PREPARATION._replace(memory_bytes=1_000_000))
     with pytest.raises(TooLarge) as refusal:
         run(pool, pool.decode(faulty, bytes(250_001), None))
     assert (refusal.value.code, refusal.value.limit, refusal.value.actual) == ("too_much_memory", 250_000, 250_001)
 
 
+def heard(preprocessor: Preprocessor[Any], payload: bytes, level: str, capfd: pytest.CaptureFixture[str]) -> str:
+    """What a worker writes on the standard error stream about a file."""
+    pool = DecodePool(1, PATIENCE_S, PREPARATION._replace(log_level=level, log_format=LogFormat.JSON))
+    with suppress(PayloadError):
+        run(pool, pool.decode(preprocessor, payload, None))
+    return capfd.readouterr().err
+
+
+def test_libraries_do_not_write_into_the_log(faulty: Preprocessor[Any], capfd: pytest.CaptureFixture[str]) -> None:
+    assert heard(faulty, b"chatter", "info", capfd) == ""
+    assert heard(faulty, b"chatter", "debug", capfd) == "as a library in C says it"
+
+
+def test_workers_log_as_the_server_does(faulty: Preprocessor[Any], capfd: pytest.CaptureFixture[str]) -> None:
+    line = json.loads(heard(faulty, b"unportable", "info", capfd))
+    assert (line["level"], line["logger"]) == ("error", "service.decode_worker")
+    assert "Unportable" in line["exception"]
+
+
 def test_starting_fails_where_workers_cannot_start() -> None:
-    pool = DecodePool(1, PATIENCE_S, MEMORY, modules=["no_such_module"])
+    pool = DecodePool(1, PATIENCE_S, PREPARATION._replace(modules=("no_such_module",)))
     with pytest.raises(DecodersUnavailable, match="0 of 1 decode workers started"):
         run(pool, pool.start())
 
 
 def test_files_are_refused_at_once_where_workers_cannot_start(faulty: Preprocessor[Any]) -> None:
-    pool = DecodePool(1, PATIENCE_S, MEMORY, modules=["no_such_module"])
+    pool = DecodePool(1, PATIENCE_S, PREPARATION._replace(modules=("no_such_module",)))
     with pytest.raises(DecodersUnavailable, match="stop as soon as they start"):
         run(pool, pool.decode(faulty, b"", None))
 

@@ -11,10 +11,9 @@ from starlette.types import Receive, Scope
 from service import logs
 from service.call import Call
 from service.errors import Faults, Problem
-from service.logs import FORMATTERS
+from service.logs import FORMATTERS, LogFormat
 from service.metrics import Metrics
 from service.middleware import RequestIds
-from service.settings import LogFormat
 from service.telemetry import Telemetry
 from tests.service.asgi import Client, Endpoint, answering, read_all
 
