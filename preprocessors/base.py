@@ -72,6 +72,11 @@ class Sample:
         """The first view, and mostly the only one."""
         return self.views[0]
 
+    @property
+    def mean_elements(self) -> float:
+        """Numbers in a view."""
+        return sum(view.size for view in self.views) / len(self.views)
+
 
 OptionsT = TypeVar("OptionsT")
 

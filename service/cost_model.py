@@ -1,4 +1,4 @@
-"""How long a batch will take, or a file, learned by its size from those before it."""
+"""How long a batch will take, or a file, learned by its size from those before it: numbers in its views, or bytes."""
 
 import math
 
@@ -19,7 +19,7 @@ class CostModel:
         self._fits = False
 
     def observe(self, n: int, seconds: float) -> None:
-        """A batch of n took so long."""
+        """One of size n took so long."""
         self._weight = MEMORY * self._weight + 1
         self._n = MEMORY * self._n + n
         self._s = MEMORY * self._s + seconds
@@ -36,11 +36,11 @@ class CostModel:
         return self._s / self._weight if self._weight else 0.0
 
     def seconds(self, n: float) -> float:
-        """Predicted time of a batch of n."""
+        """Predicted time of one of size n."""
         return self._start + self._slope * n
 
     def within(self, seconds: float) -> float:
-        """The largest batch whose samples, without what every batch costs, take no longer; infinite until known."""
+        """The largest size that, without what every batch costs, takes no longer; infinite until known."""
         return seconds / self._slope if self._fits and self._slope else math.inf
 
     def _fitted(self, variance: float) -> tuple[float, float]:

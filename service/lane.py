@@ -29,13 +29,17 @@ class Prediction:
 
 @dataclass(eq=False)
 class Submission:
-    """The views of one input, which are answered together. queued: how many of them wait in a lane."""
+    """The views of one input, which are answered together.
+
+    queued, queued_elements: how many of them wait in a lane, and how many numbers they hold.
+    """
 
     size: int
     answer: asyncio.Future[list[Prediction]]
     since: float
     deadline: float
     queued: int = 0
+    queued_elements: int = 0
     predictions: dict[int, Prediction] = field(default_factory=dict)
 
     def put(self, place: int, prediction: Prediction) -> None:
@@ -61,29 +65,40 @@ class Item(NamedTuple):
 
 
 class Lane:
-    """First come, first served. `len` counts the views that somebody waits for."""
+    """First come, first served. `len` counts the views that somebody waits for, `elements` the numbers in them."""
 
     def __init__(self, model: str, priority: Priority) -> None:
         self.model, self.priority = model, priority
+        self.elements = 0
         self._queue: deque[Item] = deque()
         self._wanted = 0
 
     def __len__(self) -> int:
         return self._wanted
 
+    def next_elements(self, max_items: int, max_elements: float) -> float:
+        """About how many numbers the next batch would hold: views are alike, or the mean of them will do."""
+        return min(self.elements, max_elements, self.elements * max_items / self._wanted)
+
+    def fills(self, max_items: int, max_elements: float) -> bool:
+        """Whether the next batch would be full: one more view like these would not go into it."""
+        return self._wanted >= max_items or self.elements * (1 + 1 / self._wanted) > max_elements
+
     def add(self, submission: Submission, views: Sequence[Array]) -> None:
         self._queue.extend(Item(submission, place, view) for place, view in enumerate(views))
-        submission.queued = len(views)
-        self._wanted += len(views)
+        submission.queued, submission.queued_elements = len(views), sum(view.size for view in views)
+        self._wanted += submission.queued
+        self.elements += submission.queued_elements
 
     def drop(self, submission: Submission) -> None:
         """Nobody waits for it any more. Its views are let go before long, however long the queue stands still."""
         self._wanted -= submission.queued
-        submission.queued = 0
+        self.elements -= submission.queued_elements
+        submission.queued = submission.queued_elements = 0
         if len(self._queue) > 2 * self._wanted + SLACK:
             self._queue = deque(item for item in self._queue if item.wanted)
 
-    def cut(self, now: float, max_items: int, max_elements: int) -> list[Item]:
+    def cut(self, now: float, max_items: int, max_elements: float) -> list[Item]:
         """The next batch: the oldest views, less those nobody waits for and those that would come too late.
 
         A view of more than max_elements goes alone. Empty where nothing is left.
@@ -94,11 +109,16 @@ class Lane:
             elements += item.view.size
             if batch and elements > max_elements:
                 break
-            self._queue.popleft()
-            item.submission.queued -= 1
-            self._wanted -= 1
+            self._take_first()
             batch.append(item)
         return batch
+
+    def _take_first(self) -> None:
+        item = self._queue.popleft()
+        item.submission.queued -= 1
+        item.submission.queued_elements -= item.view.size
+        self._wanted -= 1
+        self.elements -= item.view.size
 
     def _first(self, now: float) -> Item | None:
         """The oldest view that is worth computing; it stays at the head of the queue."""

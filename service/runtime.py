@@ -229,7 +229,7 @@ class Runtime:
                 started = time.perf_counter()
                 sample = await self.decoding.decode(model.preprocessor, payload, options)
             decode_s = time.perf_counter() - started
-            self.estimates.learn(call.path, model.key, len(payload), decode_s)
+            self.estimates.learn(call.path, model.key, len(payload), decode_s, sample.mean_elements)
             place.become(self._load_of(model.key, sample))
             predictions = await self.scheduler.submit(model.key, sample.views, call.priority, call.deadline)
         return Perceived(sample, predictions, 1e3 * decode_s, 1e3 * (started - came))
@@ -237,7 +237,8 @@ class Runtime:
     def _load_of(self, key: str, sample: Sample) -> Load:
         """What is left to do for a sample, and to keep."""
         views = len(sample.views)
-        return Load(views, sum(view.nbytes for view in sample.views), 0.0, self.estimates.device_s(key, views))
+        device_s = self.estimates.device_s(key, views, sample.mean_elements)
+        return Load(views, sum(view.nbytes for view in sample.views), 0.0, device_s)
 
 
 def engine_options(settings: Settings) -> EngineOptions:

@@ -33,6 +33,7 @@ Outcome = Callable[[], None]  # tells those who wait
 class Scheduler:
     """What waits for one engine. Models and priorities share its time, but never a batch.
 
+    costs: what batches of each model take, by the numbers in them, learned from those before.
     max_batch_elements: numbers in all views of a batch, so that large views come in small batches.
     on_batch: told the model, size and seconds of every batch that succeeded.
     """
@@ -94,11 +95,12 @@ class Scheduler:
             await asyncio.wait(self._running)
 
     def _cost(self, lane: Lane) -> float:
-        return self.costs[lane.model].seconds(min(len(lane), self._largest(lane.model)))
+        """Of the lane's next batch, in seconds."""
+        return self.costs[lane.model].seconds(lane.next_elements(*self._bounds(lane.model)))
 
-    def _largest(self, model: str) -> int:
-        """Most views of one batch."""
-        return max(1, int(min(self.max_batch_size, self.costs[model].within(LONGEST_BATCH_S))))
+    def _bounds(self, model: str) -> tuple[int, float]:
+        """Most views of one batch, and most numbers in them."""
+        return self.max_batch_size, min(self.max_batch_elements, self.costs[model].within(LONGEST_BATCH_S))
 
     def _wake(self) -> None:
         """Look for work once those who are about to submit have done so."""
@@ -109,10 +111,10 @@ class Scheduler:
     def _fill(self) -> None:
         self._woken = False
         while (turn := self._next()) is not None:
-            batch = turn.lane.cut(self._clock(), self._largest(turn.lane.model), self.max_batch_elements)
+            batch = turn.lane.cut(self._clock(), *self._bounds(turn.lane.model))
             if batch:
                 self._turns.take(turn)
-                self._expected_s = self.costs[turn.lane.model].seconds(len(batch))
+                self._expected_s = self.costs[turn.lane.model].seconds(elements(batch))
                 task = asyncio.get_running_loop().create_task(self._run(turn, batch))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)  # should it be cancelled before it begins
@@ -128,7 +130,7 @@ class Scheduler:
         turn = self._turns.next()
         if turn is None or not self._running:
             return turn
-        full = len(turn.lane) >= self._largest(turn.lane.model)
+        full = turn.lane.fills(*self._bounds(turn.lane.model))
         return turn if full and turn.lane.priority is Priority.INTERACTIVE else None
 
     async def _run(self, turn: Turn, batch: list[Item]) -> None:
@@ -181,9 +183,15 @@ class Scheduler:
 
     def _delivery(self, model: str, batch: list[Item], rows: list[Row], started: float) -> Outcome:
         seconds = self._clock() - started
-        self.costs[model].observe(len(batch), seconds)
+        self.costs[model].observe(elements(batch), seconds)
         self._on_batch(model, len(batch), seconds)
         return partial(_deliver, batch, rows, started, seconds)
+
+
+def elements(batch: Sequence[Item]) -> int:
+    """The numbers (pixels, samples, stations' hours) in all its views: what a batch costs goes by them, since views of
+    one model may be of different sizes."""
+    return sum(item.view.size for item in batch)
 
 
 def _deliver(batch: list[Item], rows: list[Row], started: float, seconds: float) -> None:

@@ -28,7 +28,7 @@ class FakeEngine:
     """Doubles every view, batch after batch, and notes the batches that it was given.
 
     It waits at `gate` while that is shut. `faults`: what a batch with this value raises. cost: seconds that a batch of
-    a model takes on `clock`, which moves for no other reason.
+    a model with so many numbers takes on `clock`, which moves for no other reason.
     """
 
     restarts = 0
@@ -57,7 +57,7 @@ class FakeEngine:
         async with self._device:
             await self.gate.wait()
             await asyncio.sleep(0)
-            seconds = self.cost(model, len(values))
+            seconds = self.cost(model, sum(item.size for item in views))
             self.clock.now += seconds
             self.spent[model] = self.spent.get(model, 0.0) + seconds
         for value in values:

@@ -118,12 +118,24 @@ def test_costs_are_guessed_by_those_who_came_before_to_the_same_path() -> None:
     assert estimates.request("/classify/image") == Load(items=1)
     for size in (1, 4, 2, 4):
         device["slow"].observe(size, 0.2 + 0.05 * size)
-    estimates.learn("/classify/image", "slow", 1000, 0.5)
+    estimates.learn("/classify/image", "slow", 1000, 0.5, elements=1)
     assert estimates.request("/classify/audio") == Load(items=1)
     load = estimates.request("/classify/image")
     assert load.decode_s == pytest.approx(0.5)
     assert load.device_s == pytest.approx(0.1)
-    assert estimates.device_s("slow", 8) == pytest.approx(0.8)
+    assert estimates.device_s("slow", 8, elements=1) == pytest.approx(0.8)
+
+
+def test_large_views_are_expected_to_take_longer_than_small_ones() -> None:
+    cost = CostModel()
+    for elements in (10, 1000, 40, 4000):
+        cost.observe(elements, 0.001 * elements)
+    estimates = Estimates({"stations": cost}, max_batch_size=4)
+    assert estimates.device_s("stations", 1, elements=1000) == pytest.approx(1.0)
+    assert estimates.device_s("stations", 2, elements=10) == pytest.approx(0.02)
+    for _ in range(200):
+        estimates.learn("/forecast/weather", "stations", 1000, 0.0, elements=500)
+    assert estimates.request("/forecast/weather").device_s == pytest.approx(0.5)
 
 
 def test_a_long_file_is_expected_to_take_long_among_many_short_ones() -> None:
@@ -131,7 +143,7 @@ def test_a_long_file_is_expected_to_take_long_among_many_short_ones() -> None:
     assert estimates.decode_s("films", 1000) == 0
     for _ in range(5):
         for size, decode_s in ((5_000, 0.01), (4_000, 0.01), (700_000, 0.5)):
-            estimates.learn("/classify/video", "films", size, decode_s)
+            estimates.learn("/classify/video", "films", size, decode_s, elements=1)
     assert estimates.decode_s("films", 600_000) > 0.3
     assert estimates.decode_s("films", 4_500) < 0.05
     assert estimates.sample("films").decode_s == pytest.approx(0.17, rel=0.2)

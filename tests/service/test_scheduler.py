@@ -428,6 +428,25 @@ def test_a_batch_is_no_longer_than_others_should_have_to_wait() -> None:
     run(scenario())
 
 
+def test_what_a_batch_takes_is_told_by_the_numbers_in_it_not_by_the_count_of_views() -> None:
+    async def scenario() -> None:
+        engine = FakeEngine(cost=lambda model, size: 0.00098 * size)
+        queue = scheduler(engine, max_batch_size=16)
+        await queue.submit("a", [np.zeros(1, np.float32)])
+        await queue.submit("a", [np.zeros(50, np.float32)])
+        assert queue.costs["a"].seconds(20) == pytest.approx(0.0196)
+        views = [np.full(size, i, np.float32) for i, size in enumerate([45] * 4 + [10] * 12)]
+        await asyncio.gather(*(queue.submit("a", [view]) for view in views))
+        assert [len(values) for _, values in engine.batches[2:]] == [
+            2,
+            3,
+            10,
+            1,
+        ]  # 102 numbers take a tenth of a second
+
+    run(scenario())
+
+
 def test_the_engine_has_its_next_batch_before_the_answers_are_told() -> None:
     async def scenario() -> None:
         engine = FakeEngine()
