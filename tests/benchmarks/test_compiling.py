@@ -1,0 +1,45 @@
+"""What a comparison calls compiled is compiled, however many problems one process has met before."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._dynamo.exc import FailOnRecompileLimitHit
+
+from benchmarks.compiling import compiled
+
+PROBLEMS = 12  # more than torch compiles code for
+
+
+class Scaled(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((channels,), 2.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+def counting(graphs: list[int]) -> Callable[..., Any]:
+    def backend(graph: torch.fx.GraphModule, given: Sequence[Tensor]) -> Any:
+        graphs.append(len(given))
+        return graph.forward
+
+    return backend
+
+
+def test_every_problem_is_compiled() -> None:
+    graphs: list[int] = []
+    for channels in range(1, PROBLEMS + 1):
+        x = torch.ones(channels)
+        assert torch.equal(compiled(Scaled(channels), backend=counting(graphs))(x), 2 * x)
+        assert len(graphs) == channels
+
+
+def test_code_that_is_compiled_too_often_is_an_error() -> None:
+    whole = compiled(Scaled(1), backend=counting([]))
+    given = [torch.ones(length, 1) for length in range(1, PROBLEMS + 1)]
+    with pytest.raises(FailOnRecompileLimitHit):
+        list(map(whole, given))
