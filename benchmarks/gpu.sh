@@ -15,7 +15,7 @@ end=$(($(date +%s) + 60 * ${2:-9}))
 if [ $# -gt 2 ]; then shift 2; parts=" $* "; else parts=all; fi
 python=${PYTHON:-python3}
 device=${DEVICE:-cuda}
-packing=25 # seconds at the end
+packing=35 # seconds at the end
 largest=15728640 # bytes of compiled.tar.xz
 lost=75 # status of a benchmark whose device can compute no more; a new process can
 mkdir -p "$out"
@@ -38,14 +38,15 @@ keep() { # under names that are complete or absent
     mv "$work/state.tar.gz" "$out/"
 }
 
-pack() { # what compilers made, all of it or only that of torch.compile
+pack() { # what compilers made, all of it or only that of torch.compile, in the time that is left
     for what in "triton inductor" inductor; do
-        # shellcheck disable=SC2086  # $what is several words
-        timeout $((packing - 5)) tar -C "$work/compiled" -cf "$work/compiled.tar" $what &&
-            XZ_OPT="-T0 -3" timeout $((packing - 5)) xz -f "$work/compiled.tar" || break
+        seconds=$((end - $(date +%s) - 8))
+        if [ $seconds -lt 2 ]; then break; fi
+        # shellcheck disable=SC2086,SC2016  # $what is several words; the inner shell has its own variables
+        timeout $seconds sh -c 'tar -C "$1/compiled" -cf "$1/compiled.tar" $2 && xz -T0 -3 -f "$1/compiled.tar"' - "$work" "$what" || break
         if [ "$(wc -c < "$work/compiled.tar.xz")" -le $largest ]; then mv "$work/compiled.tar.xz" "$out/"; return; fi
     done
-    echo "what compilers made is not kept: too large, or no xz" | tee -a "$log"
+    echo "what compilers made is not kept: too large, no xz or no time" | tee -a "$log"
 }
 
 finish() {
