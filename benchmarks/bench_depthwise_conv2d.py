@@ -77,7 +77,7 @@ def problems(device: str) -> Iterator[Problem]:
 
 
 def grid(n: int, dtype: torch.dtype) -> Iterator[Problem]:
-    yield from (Problem(n, 384, side, size, dtype) for size in SIZES for side in (32, 16, 64))
+    yield from (Problem(n, 384, side, size, dtype) for side in (32, 16, 64) for size in SIZES)
 
 
 def networks(
@@ -104,21 +104,28 @@ def candidates(problem: Problem, device: str) -> Iterator[str]:
 
 
 class Convolutions:
-    """The first and the last sample are compared with the ground truth."""
+    """The first and the last sample are compared with the ground truth; on a CPU, which takes a minute for the largest
+    maps, every eighth of their channels."""
 
     def __init__(self, problem: Problem, device: str) -> None:
         torch.manual_seed(0)
+        self.samples = sorted({0, problem.n - 1})
+        self.channels = slice(None) if device == "cuda" else slice(None, None, 8)
         self.x = torch.randn(problem.n, problem.channels, problem.side, problem.side, device=device).to(problem.dtype)
         self.weight = torch.randn(problem.channels, 1, problem.size, problem.size, device=device).to(problem.dtype)
-        self.expected = reference_depthwise_conv2d(self.x[[0, -1]], self.weight, dtype=torch.float64)
+        checked, weight = self.checked(self.x), self.weight[self.channels]
+        self.expected = reference_depthwise_conv2d(checked, weight, dtype=torch.float64)
         self.tolerance = ERRORS[problem.dtype]
+
+    def checked(self, maps: Tensor) -> Tensor:
+        return maps[self.samples][:, self.channels]
 
     def prepare(self, candidate: str) -> Run:
         backend, layout = CANDIDATES[candidate]
         return convolution(self.x.contiguous(memory_format=layout), self.weight, backend)
 
     def error(self, output: Tensor) -> float:
-        return ((output[[0, -1]].double() - self.expected).abs().max() / self.expected.abs().max()).item()
+        return ((self.checked(output).double() - self.expected).abs().max() / self.expected.abs().max()).item()
 
 
 def convolution(x: Tensor, weight: Tensor, backend: str | None) -> Run:

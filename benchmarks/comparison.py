@@ -19,6 +19,7 @@ from benchmarks.deadline import Deadline
 from benchmarks.table import MOST_ATTEMPTS, Row, Table
 
 WARM_UP, FEWEST_ROUNDS, MOST_ROUNDS = 3, 5, 101
+SLOW_S, FEWEST_SLOW_ROUNDS = 2.0, 3  # a round that takes longer is steady enough, and warmed up by one
 DEVICE_LOST = 75  # exit status: try again, in a new process
 LONGEST_NOTE = 200
 
@@ -138,10 +139,12 @@ class _Comparing:
 def in_turns(run: Run, baseline: Run | None, clock: Clock, seconds: float) -> tuple[Time, Time | None]:
     """Medians, so that a change of the machine's speed meets both."""
     runs = [run] if baseline in (None, run) else [run, baseline]
-    for _ in range(WARM_UP):
-        once = [clock(each) for each in runs]
-    rounds = 1e3 * seconds / max(1e-6, sum(time.ms for time in once))
-    taken = [[clock(each) for each in runs] for _ in range(int(max(FEWEST_ROUNDS, min(MOST_ROUNDS, rounds))))]
+    once_s = 1e-3 * sum(clock(each).ms for each in runs)
+    if once_s < SLOW_S:
+        once_s = min(1e-3 * sum(clock(each).ms for each in runs) for _ in range(WARM_UP - 1))
+    fewest = FEWEST_ROUNDS if once_s < SLOW_S else FEWEST_SLOW_ROUNDS
+    rounds = int(max(fewest, min(MOST_ROUNDS, seconds / max(1e-9, once_s))))
+    taken = [[clock(each) for each in runs] for _ in range(rounds)]
     found = [medians(list(times)) for times in zip(*taken, strict=True)]
     return found[0], None if baseline is None else found[-1]
 
