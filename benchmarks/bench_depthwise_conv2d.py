@@ -29,7 +29,8 @@ from benchmarks.peaks import Peaks, peaks_of, share
 from benchmarks.recording import RESULTS, machine
 from benchmarks.table import Row, Table
 from kernels import depthwise_conv2d
-from kernels.dispatch import FLOATS, forced_backend, triton_runs
+from kernels.backends import BACKENDS
+from kernels.dispatch import FLOATS, RULES, forced_backend, triton_runs
 from kernels.reference import reference_depthwise_conv2d
 from models.config import VARIANTS
 
@@ -38,16 +39,18 @@ ERRORS = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}
 LARGEST_DENSE_PLANE = 144
 SECONDS = 0.2
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
-LIBRARY = ("library, contiguous", "library, channels last")
-CANDIDATES = {  # name -> (backend, layout); without a backend, the one that the table of dispatch chooses
-    LIBRARY[0]: ("library", CONTIGUOUS),
-    LIBRARY[1]: ("library", LAST),
-    "chosen, contiguous": (None, CONTIGUOUS),
-    "chosen, channels last": (None, LAST),
-    "sliding": ("sliding", LAST),
-    "toeplitz": ("toeplitz", CONTIGUOUS),
-    "toeplitz, channels last": ("toeplitz", LAST),
-    "dense": ("dense", CONTIGUOUS),
+LAYOUTS = {"contiguous": CONTIGUOUS, "channels last": LAST}
+LIBRARY = {f"library, {name}": ("library", layout) for name, layout in LAYOUTS.items()}
+TENSOR_CORES = ("toeplitz", "channels_last")  # alone in half precision
+CANDIDATES: dict[str, tuple[str | None, torch.memory_format]] = {  # name -> (backend, layout)
+    **LIBRARY,
+    **{f"chosen, {name}": (None, layout) for name, layout in LAYOUTS.items()},  # by the table of dispatch
+    **{  # what that table knows for CUDA
+        f"{rule.backend}, {name}": (rule.backend, layout)
+        for rule in RULES
+        for name, layout in LAYOUTS.items()
+        if rule.device != "cpu" and rule.layout in (None, layout)
+    },
 }
 SIZES = (31, 13, 21, 7, 17, 27, 9, 3, 5, 11, 15, 19, 23, 25, 29)
 SERVED_FIRST = ("t", "a", "s", "n", "f", "p", "b", "l", "xl", "h")
@@ -95,11 +98,12 @@ def networks(
 
 def candidates(problem: Problem, device: str) -> Iterator[str]:
     for name, (backend, _) in CANDIDATES.items():
-        if backend in ("sliding", "toeplitz") and not (device == "cuda" and triton_runs() and problem.dtype in FLOATS):
+        needs_triton = backend is not None and BACKENDS[backend].triton
+        if needs_triton and not (device == "cuda" and triton_runs() and problem.dtype in FLOATS):
             continue
         if backend == "dense" and problem.side**2 > LARGEST_DENSE_PLANE:
             continue
-        if backend != "toeplitz" or problem.dtype.itemsize == 2:
+        if backend not in TENSOR_CORES or problem.dtype.itemsize == 2:
             yield name
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.bench_depthwise_conv2d import Problem, candidates, problems
+from benchmarks.bench_depthwise_conv2d import CANDIDATES, Problem, candidates, problems
 from benchmarks.network_floor import floor_ms, layers
 from benchmarks.peaks import PEAKS, peaks_of, share
 from models.config import VARIANTS
@@ -59,3 +59,8 @@ def test_a_cpu_compares_the_library_with_what_is_chosen() -> None:
         "chosen, contiguous",
         "chosen, channels last",
     ]
+
+
+def test_the_library_comes_first_for_it_is_the_baseline() -> None:
+    assert list(CANDIDATES)[:2] == ["library, contiguous", "library, channels last"]
+    assert {"sliding, channels last", "toeplitz, contiguous", "dense, contiguous"} <= CANDIDATES.keys()
