@@ -1,31 +1,42 @@
 """The forward pass of deployed networks: as it is served, against the same network by other means.
 
-    python -m benchmarks.bench_backbone [--variants a,t,s,clothing10] [--batches 1,8] [--device cuda]
+    python -m benchmarks.bench_backbone [--device cuda] [--variants a,t,s,clothing10] [--batches 1,8] [--minutes 8]
 
-Every candidate must first give the logits of float64; one that does not has no row. Then they take turns, and the
-median counts. Rows are appended to benchmarks/results/backbone.csv, a network and batch at a time; those that are there
-already, from the same machine and versions, are not measured again. `others_cpu`: cores that other programs kept busy
-meanwhile; above 0.1 the milliseconds are too large, and the ratios uncertain.
+Every candidate must first give the logits of float64; one that does not has no time. Then each takes turns with eager
+torch in float32, and the median counts. On a GPU ours is replayed from a captured graph with the kernels that tuning
+chose, and the others are eager torch and torch.compile with max-autotune, each in both layouts. float32 is float32
+there, without TF32; cuDNN measures its algorithms, for all of them alike; and the cache is cold.
+Rows are appended to benchmarks/results/backbone.csv as they come; those that are there already, from the same machine
+and versions, are not measured again. `over_best_alternative`: the ratio to the fastest that is not ours, in the same
+precision or float32. `roofline`: the share of that of the case's precision, see `network_floor`. `note`: why there is
+no time. `others_cpu`: cores that other programs kept busy meanwhile; above 0.1 on a CPU the milliseconds are too
+large, and the ratios uncertain.
 """
 
 import argparse
-import csv
-import importlib.metadata
-import statistics
-import sys
-import time
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks.busyness import Busyness
-from benchmarks.candidates import EAGER, OURS, Run, candidates
+from benchmarks.candidates import EAGER, candidates, ours, slow
+from benchmarks.clock import Run, network_clock
+from benchmarks.comparison import Measured, Trial, compare_remaining
+from benchmarks.deadline import Deadline
+from benchmarks.device_setup import set_up
+from benchmarks.network_floor import floor_ms
+from benchmarks.peaks import peaks_of, share
 from benchmarks.plain_network import PlainClassifier
-from benchmarks.recording import RESULTS, append_rows, machine
+from benchmarks.recording import RESULTS, machine
+from benchmarks.table import Row, Table
 from models.checkpoint import Checkpoint
-from models.config import VARIANTS, variant
+from models.config import VARIANTS, BackboneConfig, variant
 from models.heads.classification import ClassificationHead
 from models.perception import PerceptionModel
 from models.precision import Precision
@@ -36,18 +47,42 @@ FILE = "backbone.csv"
 SIDE = 224
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 TOLERANCES = {Precision.FLOAT32: 1e-5, Precision.BFLOAT16: 5e-2}
-FEWEST_ROUNDS, MOST_ROUNDS = 5, 101
-Row = dict[str, Any]
+FIRST = 3  # the batches of one network
+COMPILING_S = 120
+PACKAGES = {"cpu": ("openvino", "onnxruntime"), "cuda": ()}  # of candidates
+DEFAULTS = {"cpu": ("a,t,s,clothing10,camera-motion", "1,8"), "cuda": ("t,a,s,n,f,p,b,l,xl", "128,1,8")}
 
 
+class Case(NamedTuple):
+    variant: str
+    batch: int
+    precision: Precision
+
+    def names(self, device: str) -> list[str]:
+        """Of candidates, the baseline first: eager torch in float32, which bfloat16 is compared with too."""
+        named = [labelled(name, self.precision) for name in candidates(device, self.precision)]
+        return named if EAGER in named else [EAGER, *named]
+
+
+def labelled(name: str, precision: Precision) -> str:
+    return name if precision is Precision.FLOAT32 else f"{name}, {precision}"
+
+
+@lru_cache(maxsize=1)
 def network(name: str) -> PerceptionModel:
-    """A published size with random weights, or a checkpoint that comes with the project; in deploy form."""
+    """A published size with random weights, or a checkpoint that comes with the project; in deploy form. Not to be
+    changed: to draw the largest takes long."""
     if name in VARIANTS:
         config = variant(name)
         model = PerceptionModel(UniRepLKNet(config), ClassificationHead(config.dims[-1], ["?"] * 1000))
         return reparameterize(randomized(model)).eval()
     checkpoint = Checkpoint.load(CHECKPOINTS / f"{name}.safetensors")
     return reparameterize(checkpoint.build(ClassificationHead))
+
+
+@lru_cache
+def config_of(name: str) -> BackboneConfig:
+    return VARIANTS[name] if name in VARIANTS else network(name).backbone.config
 
 
 @torch.no_grad()
@@ -62,121 +97,108 @@ def randomized(model: PerceptionModel) -> PerceptionModel:
     return model
 
 
-@torch.inference_mode()
-def correct(runs: dict[str, Run], reference: Tensor, tolerance: float) -> dict[str, float]:
-    """Error of each, over the largest logit; those beyond the tolerance are told of and left out."""
-    errors = {}
-    for name, run in runs.items():
-        error = ((run()[:1].cpu().double() - reference).abs().max() / reference.abs().max()).item()
-        if error <= tolerance:
-            errors[name] = error
-        else:
-            sys.stdout.write(f"{name}: WRONG by {error:.1e}, not measured\n")
-    return errors
+class Networks:
+    """The first image's logits are compared with those of float64, computed on the CPU."""
+
+    def __init__(self, case: Case, device: str) -> None:
+        model = network(case.variant)
+        shape = (case.batch, model.backbone.config.in_chans, SIDE, SIDE)
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            self.expected = PlainClassifier(copy.deepcopy(model)).double()(x[:1].double())
+        self.model, self.x = copy.deepcopy(model).to(device), x.to(device)
+        self.case, self.device = case, device
+        self.tolerance = TOLERANCES[case.precision]
+
+    def prepare(self, candidate: str) -> Run:
+        precision = Precision.FLOAT32 if candidate == EAGER else self.case.precision
+        name = EAGER if candidate == EAGER else candidate.removesuffix(f", {precision}")
+        run = candidates(self.device, precision)[name](self.model, self.x, precision)
+
+        def inferred() -> Tensor:
+            with torch.inference_mode():
+                return run()
+
+        return inferred
+
+    def error(self, output: Tensor) -> float:
+        return ((output[:1].cpu().double() - self.expected).abs().max() / self.expected.abs().max()).item()
 
 
-class Time(NamedTuple):
-    """ms: by the clock. cpu_ms: of all threads of this process, which other programs disturb less."""
-
-    ms: float
-    cpu_ms: float
-
-
-@torch.inference_mode()
-def timed(run: Run, device: str) -> Time:
-    started, used = time.perf_counter(), time.process_time()
-    run()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return Time(1e3 * (time.perf_counter() - started), 1e3 * (time.process_time() - used))
+def columns(floor: float | None, measured: Measured) -> Row:
+    cpu_ms = measured.time.cpu_ms
+    return {
+        "ms": f"{measured.time.ms:.3f}",
+        "cpu_ms": "" if math.isnan(cpu_ms) else f"{cpu_ms:.2f}",
+        "over_eager": measured.ratio(),
+        "over_best_alternative": "",
+        "error": f"{measured.error:.1e}",
+        "others_cpu": f"{measured.others_cpu:.2f}",
+        "roofline": share(floor, measured.time.ms),
+    }
 
 
-def medians(runs: dict[str, Run], device: str, budget_s: float) -> dict[str, Time]:
-    """In turns, so that a change of the machine's speed meets them all."""
-    once_s = 1e-3 * sum(timed(run, device).ms for run in runs.values())
-    taken: dict[str, list[Time]] = {name: [] for name in runs}
-    for _ in range(max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(budget_s / once_s)))):
-        for name, run in runs.items():
-            taken[name].append(timed(run, device))
-    return {name: Time(*map(statistics.median, zip(*times, strict=True))) for name, times in taken.items()}
-
-
-def measured(name: str, batch: int, precision: Precision, device: str, budget_s: float) -> list[Row]:
-    model = network(name).to(device)
-    x = torch.randn(batch, model.backbone.config.in_chans, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        reference = PlainClassifier(network(name)).double()(x[:1].double())
-    x = x.to(device)
-    runs = {EAGER: candidates(device, Precision.FLOAT32)[EAGER](model, x, Precision.FLOAT32)}
-    others = {key: prepare(model, x, precision) for key, prepare in candidates(device, precision).items()}
-    runs |= others if precision is Precision.FLOAT32 else {f"{key}, {precision}": run for key, run in others.items()}
-    errors = correct(runs, reference, TOLERANCES[precision])
-    with Busyness() as busyness:
-        times = medians({key: runs[key] for key in errors}, device, budget_s)
-    best = min(taken.ms for key, taken in times.items() if not key.startswith(tuple(OURS)))
-    case = {"variant": name, "batch": batch, "precision": str(precision)}
-    return [
-        {
-            **case,
-            "candidate": key,
-            "ms": round(taken.ms, 2),
-            "cpu_ms": round(taken.cpu_ms, 2),
-            "over_eager": round(times[EAGER].ms / taken.ms, 2),
-            "over_best_alternative": round(best / taken.ms, 2),
-            "error": f"{errors[key]:.1e}",
-            "others_cpu": round(busyness.others, 2),
-        }
-        for key, taken in times.items()
-    ]
+def against_the_best_alternative(rows: list[Row]) -> None:
+    """Through the ratios to eager torch, which took its turns with each."""
+    ratios = {row["candidate"]: float(row["over_eager"]) for row in rows if row.get("over_eager")}
+    best = max((ratio for name, ratio in ratios.items() if not ours(name)), default=None)
+    for row in rows:
+        if best and row["candidate"] in ratios:
+            row["over_best_alternative"] = f"{ratios[row['candidate']] / best:.2f}"
 
 
 def precisions(device: str) -> list[Precision]:
-    """bfloat16 only where the processor computes in it."""
+    """The faster first; bfloat16 only where the processor computes in it."""
     has = device == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return [Precision.FLOAT32, *([Precision.BFLOAT16] if has else [])]
+    return [*([Precision.BFLOAT16] if has else []), Precision.FLOAT32]
 
 
-def versions() -> str:
-    found = []
-    for package in ("openvino", "onnxruntime"):
-        try:
-            found.append(f", {package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "".join(found)
+def cases(variants: Iterable[str], batches: Iterable[int], device: str) -> list[Case]:
+    found = [Case(name, batch, precision) for name in variants for precision in precisions(device) for batch in batches]
+    return sorted(found, key=lambda case: case.precision is Precision.FLOAT32) if device == "cuda" else found
 
 
-def known(about: Row, case: Row) -> bool:
-    """Whether it was measured on this machine, with these versions and threads."""
-    path = RESULTS / FILE
-    wanted = {key: str(value) for key, value in {**about, **case}.items() if key != "date"}
-    if not path.exists():
-        return False
-    with path.open(newline="") as file:
-        return any(wanted.items() <= row.items() for row in csv.DictReader(file))
+def trials(cases: list[Case], device: str, seconds: float) -> Iterator[Trial]:
+    """What is prepared fast, then the rest, should the time not be enough for all; of the first cases both."""
+    for some in (cases[:FIRST], cases[FIRST:]):
+        for case in some:
+            yield trial(case, [name for name in case.names(device) if not slow(name)], device, seconds)
+        for case in some:
+            if any(map(slow, case.names(device))):
+                whole = trial(case, case.names(device), device, seconds)
+                yield replace(whole, needs_s=COMPILING_S)
+
+
+def trial(case: Case, names: list[str], device: str, seconds: float) -> Trial:
+    peaks = peaks_of(device)
+    floor = floor_ms(config_of(case.variant), case.batch, SIDE, case.precision.dtype, peaks) if peaks else None
+    set_up = partial(Networks, case, device)
+    return Trial(case._asdict(), names, set_up, network_clock(device), partial(columns, floor), seconds)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--variants", default="a,t,s,clothing10,camera-motion")
-    parser.add_argument("--batches", default="1,8")
+    parser.add_argument("--variants")
+    parser.add_argument("--batches")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--seconds", type=float, default=30.0, help="of timing for every network and batch")
+    parser.add_argument("--seconds", type=float, help="of timing for every candidate: 4, or on a GPU 1")
+    parser.add_argument("--minutes", type=float, default=60.0)
     return parser.parse_args()
 
 
 def main() -> None:
     given = arguments()
     torch.set_num_threads(given.threads)
-    about: Row = {**machine(given.device), "threads": given.threads}
-    about["versions"] += versions()
-    for name in given.variants.split(","):
-        for batch in map(int, given.batches.split(",")):
-            for precision in precisions(given.device):
-                if not known(about, {"variant": name, "batch": batch, "precision": str(precision)}):
-                    rows = measured(name, batch, precision, given.device, given.seconds)
-                    append_rows(FILE, [{**about, **row} for row in rows])
+    set_up(given.device)
+    about = {**machine(given.device, PACKAGES[given.device]), "threads": given.threads}
+    variants, batches = DEFAULTS[given.device]
+    wanted = cases(
+        (given.variants or variants).split(","), map(int, (given.batches or batches).split(",")), given.device
+    )
+    seconds = given.seconds or (1.0 if given.device == "cuda" else 4.0)
+    table = Table(RESULTS / FILE, about, against_the_best_alternative)
+    compare_remaining(table, trials(wanted, given.device, seconds), Deadline(given.minutes))
 
 
 if __name__ == "__main__":

@@ -3,24 +3,30 @@
     python -m benchmarks.bench_block [--device cuda] [--minutes 2]
 
 Blocks of the published networks at 224, in bfloat16. Outputs are compared with the ground truth before anything is
-timed, and what is wrong gets no time; candidates take turns, and medians count. Rows are appended to results/block.csv
-as they come, and the next call goes on. `ratio` is the time of the plain modules over the candidate's; `traffic` is the
-time that 26 bytes per element of the input take at the bandwidth of an H100 (3.35 TB/s), over the candidate's. On a CPU
-there is one small block, to try the script.
+timed, and what is wrong gets no time; each candidate takes turns with the plain modules, and medians count. Rows are
+appended to results/block.csv as they come, and the next call goes on. `ratio` is the time of the plain modules over the
+candidate's; `roofline` the share of it that is reached: of moving 26 bytes per element of the input, or of the
+operations. `note`: why there is no time. On a CPU there is one small block, to try the script.
 """
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.bench_depthwise_conv2d import BYTES_PER_SECOND, ERRORS, median_ms
+from benchmarks.bench_depthwise_conv2d import ERRORS
+from benchmarks.clock import Run, kernel_clock
+from benchmarks.comparison import Measured, Trial, compare_remaining
+from benchmarks.compiling import compiled
+from benchmarks.deadline import Deadline
+from benchmarks.device_setup import set_up
 from benchmarks.map_problem import MapProblem
-from benchmarks.recording import machine
-from benchmarks.resuming import run_remaining
+from benchmarks.network_floor import block as block_work
+from benchmarks.peaks import Peaks, peaks_of, share
+from benchmarks.recording import RESULTS, machine
+from benchmarks.table import Row, Table
 from kernels.dispatch import triton_runs
 from kernels.fusions import forced_fusions
 from kernels.reference import reference_block
@@ -28,17 +34,19 @@ from kernels.steps import STEPS
 from models.block import FusedBlock, UniRepLKNetBlock
 from models.config import VARIANTS
 from models.reparam import reparameterize
+from models.tuning import tuned_kernels
 
 RESULTS_FILE = "block.csv"
-FUSED_BYTES = 26
 BLOCK_STEPS = tuple(name for name in STEPS if name != "norm")
-PLAIN = "plain modules, contiguous"
+PLAIN, LIBRARY, TUNED = "plain modules, contiguous", "library steps", "as tuned"
+FUSED = {"all fused": BLOCK_STEPS, **{f"{name} fused": (name,) for name in BLOCK_STEPS}}
+COMPILED = "torch.compile"
+TUNING_S = 30
 
 
 class Problem(MapProblem):
-    @property
-    def traffic_ms(self) -> float:
-        return 1e3 * FUSED_BYTES * self.elements / BYTES_PER_SECOND
+    def floor_ms(self, peaks: Peaks) -> float:
+        return block_work(self.n, self.channels, self.size, self.side).ms(peaks, self.dtype)
 
 
 def problems(device: str) -> Iterator[Problem]:
@@ -53,6 +61,14 @@ def problems(device: str) -> Iterator[Problem]:
                 yield from (Problem(n, dim, 56 >> stage, size, torch.bfloat16) for size in sorted(set(sizes)))
 
 
+def candidates(device: str) -> list[str]:
+    """What takes longest to prepare comes last."""
+    if device != "cuda":
+        return [PLAIN, LIBRARY]
+    fused = [TUNED, *FUSED] if triton_runs() else []
+    return [PLAIN, LIBRARY, *fused, COMPILED]
+
+
 def block_of(problem: Problem, device: str) -> FusedBlock:
     """In deploy form, with a response norm that has an effect, which a new one has not."""
     training = UniRepLKNetBlock(problem.channels, problem.size, layer_scale_init=1.0)
@@ -62,18 +78,45 @@ def block_of(problem: Problem, device: str) -> FusedBlock:
     return fused.to(device, problem.dtype)
 
 
-def candidates(block: FusedBlock, device: str) -> dict[str, Callable[[Tensor], Tensor]]:
-    found: dict[str, Callable[[Tensor], Tensor]] = {
-        PLAIN: block,
-        "library steps": partial(fused, (), block),
-    }
-    if device == "cuda" and triton_runs():
-        for names in (*((name,) for name in BLOCK_STEPS), BLOCK_STEPS):
-            label = f"{names[0]} fused" if len(names) == 1 else "all fused"
-            found[label] = partial(fused, names, block)
-        found["as tuned"] = block
-        found["torch.compile"] = torch.compile(block, dynamic=False)
-    return found
+class Blocks:
+    """The first and the last sample are compared with the ground truth."""
+
+    def __init__(self, problem: Problem, device: str) -> None:
+        torch.manual_seed(0)
+        self.block = block_of(problem, device)
+        shape = (problem.n, problem.channels, problem.side, problem.side)
+        self.contiguous = torch.randn(shape, device=device).to(problem.dtype)
+        self.x = self.contiguous.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            self.expected = reference_block(self.x[[0, -1]], self.block.weights())
+        self.tolerance = ERRORS[problem.dtype]
+
+    def prepare(self, candidate: str) -> Run:
+        if candidate == PLAIN:
+            return inferred(self.block, self.contiguous)
+        if candidate == TUNED:
+            self._tune()
+            return inferred(self.block, self.x)
+        if candidate == COMPILED:
+            return inferred(compiled(self.block), self.x)
+        return inferred(partial(fused, FUSED.get(candidate, ()), self.block), self.x)
+
+    @torch.inference_mode()
+    def _tune(self) -> None:
+        """As a server does at its warm-up."""
+        with tuned_kernels(self.x.device, TUNING_S):
+            self.block(self.x)
+
+    def error(self, output: Tensor) -> float:
+        return ((output[[0, -1]].double() - self.expected).abs().max() / self.expected.abs().max()).item()
+
+
+def inferred(forward: Callable[[Tensor], Tensor], x: Tensor) -> Run:
+    def run() -> Tensor:
+        with torch.inference_mode():
+            return forward(x)
+
+    return run
 
 
 def fused(names: Sequence[str], block: FusedBlock, x: Tensor) -> Tensor:
@@ -82,52 +125,36 @@ def fused(names: Sequence[str], block: FusedBlock, x: Tensor) -> Tensor:
         return out
 
 
-@torch.inference_mode()
-def measure(problem: Problem, device: str) -> list[dict[str, Any]]:
-    torch.manual_seed(0)
-    block = block_of(problem, device)
-    contiguous = torch.randn(problem.n, problem.channels, problem.side, problem.side, device=device).to(problem.dtype)
-    x = contiguous.contiguous(memory_format=torch.channels_last)
-    tune(block, x)
-    expected = reference_block(x[[0, -1]], block.weights())
-    runs = candidates(block, device)
-    calls: dict[str, Callable[[], Tensor]] = {
-        name: partial(run, contiguous if name == PLAIN else x) for name, run in runs.items()
+def columns(floor_ms: float | None, measured: Measured) -> Row:
+    return {
+        "ms": f"{measured.time.ms:.4f}",
+        "ratio": measured.ratio(),
+        "roofline": share(floor_ms, measured.time.ms),
+        "error": f"{measured.error:.1e}",
     }
-    most = ERRORS[problem.dtype] * expected.abs().max().item()
-    right = {
-        name: call for name, call in calls.items() if (call()[[0, -1]].double() - expected).abs().max().item() < most
-    }
-    times = median_ms(right, device)
-    return [
-        {
-            "candidate": name,
-            "ms": f"{ms:.4f}",
-            "ratio": f"{times[PLAIN] / ms:.2f}",
-            "traffic": f"{problem.traffic_ms / ms:.2f}" if device == "cuda" else "",
-        }
-        for name, ms in ((name, times.get(name, float("nan"))) for name in calls)
-    ]
 
 
-def tune(block: FusedBlock, x: Tensor) -> None:
-    """As a server does at its warm-up."""
-    if x.is_cuda and triton_runs():
-        from kernels.tuning import tuned
-
-        with tuned():
-            block(x)
+def trials(device: str) -> Iterator[Trial]:
+    peaks = peaks_of(device)
+    for problem in dict.fromkeys(problems(device)):
+        yield Trial(
+            case={"problem": str(problem)},
+            candidates=candidates(device),
+            set_up=partial(Blocks, problem, device),
+            clock=kernel_clock(device),
+            columns=partial(columns, problem.floor_ms(peaks) if peaks else None),
+            seconds=0.2,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--minutes", type=float, default=2.0)
-    arguments = parser.parse_args()
-    device = arguments.device
-    run_remaining(
-        RESULTS_FILE, machine(device), problems(device), lambda each: measure(each, device), arguments.minutes
-    )
+    given = parser.parse_args()
+    set_up(given.device)
+    table = Table(RESULTS / RESULTS_FILE, machine(given.device))
+    compare_remaining(table, trials(given.device), Deadline(given.minutes))
 
 
 if __name__ == "__main__":

@@ -2,22 +2,54 @@
 
 import csv
 import datetime
+import importlib.metadata
+import os
 import platform
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(os.environ.get("BENCHMARK_RESULTS") or Path(__file__).resolve().parent / "results")
 
 
-def machine(device: str) -> dict[str, str]:
-    """Date, device and versions."""
-    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
-    versions = f"python {platform.python_version()}, torch {torch.__version__}"
-    return {"date": datetime.date.today().isoformat(), "device": name, "versions": versions}
+def machine(device: str, packages: Collection[str] = ()) -> dict[str, str]:
+    """Date, device and versions: those of these packages too, where they are installed, and on a GPU of all that
+    computes there. Its driver stands apart, for machines of one kind need not have the same."""
+    versions = [f"python {platform.python_version()}", f"torch {torch.__version__}", *_installed(packages)]
+    about = {"date": datetime.date.today().isoformat(), "device": _processor(), "versions": ", ".join(versions)}
+    if device == "cuda":
+        about["device"] = torch.cuda.get_device_name()
+        about["versions"] = ", ".join([*versions, *_cuda_versions()])
+        about["driver"] = _driver()
+    return about
+
+
+def _installed(packages: Collection[str]) -> Iterator[str]:
+    for package in packages:
+        try:
+            yield f"{package} {importlib.metadata.version(package)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+
+
+def _cuda_versions() -> Iterator[str]:
+    yield from _installed(["triton"])
+    yield f"CUDA {torch.version.cuda}"
+    yield f"cuDNN {torch.backends.cudnn.version()}"  # type: ignore[no-untyped-call]
+
+
+def _driver() -> str:
+    """Of the first GPU; empty where its tool is not at hand."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        lines = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout.split()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return lines[0] if lines else ""
 
 
 def _processor() -> str:
@@ -38,4 +70,8 @@ def append_rows(name: str, rows: Sequence[dict[str, Any]]) -> None:
             writer.writeheader()
         writer.writerows(rows)
     for row in rows:
-        sys.stdout.write(", ".join(f"{key} {value}" for key, value in row.items()) + "\n")
+        show(row)
+
+
+def show(row: Mapping[str, Any]) -> None:
+    sys.stdout.write(", ".join(f"{key} {value}" for key, value in row.items()) + "\n")

@@ -31,7 +31,7 @@ class TuningCache:
     def path(self, device: str) -> Path:
         """Times are those of a device, of Triton's compiler and of the library that the kernels are compared with."""
         name = "".join(letter if letter.isalnum() else "-" for letter in device)
-        return self.folder / f"triton-{triton.__version__}-torch-{torch.__version__}" / f"{name}.json"
+        return self.folder / f"triton-{triton.__version__}-torch-{torch.__version__}".replace("+", "-") / f"{name}.json"
 
     def load(self, device: str) -> Table:
         try:

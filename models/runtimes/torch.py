@@ -2,6 +2,7 @@
 
 import torch
 
+from models.float32 import exact_float32
 from models.perception import PerceptionModel
 from models.runtimes.base import Compiled, Target
 
@@ -19,6 +20,8 @@ class TorchRuntime:
         return None
 
     def compile(self, model: PerceptionModel, target: Target) -> Compiled:
+        if target.device.type == "cuda":
+            exact_float32()
         last = _prefers_channels_last(target.device) if target.channels_last is None else target.channels_last
         memory_format = torch.channels_last if last else torch.contiguous_format
         dtype = target.precision.dtype

@@ -37,3 +37,13 @@ def test_without_triton_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(tuning, "triton_runs", lambda: False)
     with tuned_kernels(torch.device("cuda"), 60, tmp_path):
         pass
+
+
+def test_the_library_measures_its_convolutions_too_but_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "triton_runs", lambda: False)
+    assert not torch.backends.cudnn.benchmark
+    with tuned_kernels(torch.device("cuda"), 60, tmp_path):
+        assert torch.backends.cudnn.benchmark
+    assert not torch.backends.cudnn.benchmark
