@@ -48,6 +48,23 @@ def test_toeplitz_multiplies_on_tensor_cores(kernel: str, counts: Counts) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kernel", "registers"), [("channels last, row, bf16", 128), ("channels last, tiles, fp16", 192)]
+)
+def test_channels_last_maps_are_multiplied_on_tensor_cores_as_they_lie(
+    kernel: str, registers: int, counts: Counts
+) -> None:
+    """Of all accesses 16 bytes wide, but for the bias and the sums; with room for several programs."""
+    case = counts[kernel]
+    assert case["loop"]["HMMA"] in (8, 16)  # per 16 or 32 columns, for four channels of a warp
+    assert case["loop"].get("FFMA", 0) == 0
+    assert set(case["accesses"]) <= {"ld.global.v4.b32", "st.global.v4.b32", "ld.global.b16", "st.global.b32"}
+    assert case["accesses"]["ld.global.v4.b32"] >= 8
+    assert case["accesses"]["ld.global.b16"] <= 8
+    assert case["accesses"]["st.global.v4.b32"] >= 4
+    assert case["registers"] <= registers
+
+
+@pytest.mark.parametrize(
     ("kernel", "instruction"), [("expand", "HGMMA"), ("project", "HGMMA"), ("one, project", "HMMA")]
 )
 def test_linear_layers_multiply_on_tensor_cores(kernel: str, instruction: str, counts: Counts) -> None:
