@@ -23,7 +23,8 @@ from benchmarks.map_problem import MapProblem
 from benchmarks.recording import machine
 from benchmarks.resuming import run_remaining
 from kernels import depthwise_conv2d
-from kernels.dispatch import FLOATS, forced_backend, triton_runs
+from kernels.backends import BACKENDS
+from kernels.dispatch import FLOATS, RULES, forced_backend, triton_runs
 from kernels.reference import reference_depthwise_conv2d
 from kernels.timing import device_ms
 from models.config import VARIANTS
@@ -32,15 +33,15 @@ RESULTS_FILE = "depthwise_conv2d.csv"
 BYTES_PER_SECOND, MULTIPLY_ADDS_PER_SECOND = 3.35e12, 67e12 / 2  # of an H100
 ERRORS = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}
 LARGEST_DENSE_PLANE = 144
+TENSOR_CORES = ("toeplitz", "channels_last")  # alone in half precision
 ROUNDS, WARM_UP = 9, 2
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
-CANDIDATES = {  # name -> (backend, layout)
-    "library, contiguous": ("library", CONTIGUOUS),
-    "library, channels last": ("library", LAST),
-    "sliding": ("sliding", LAST),
-    "toeplitz": ("toeplitz", CONTIGUOUS),
-    "toeplitz, channels last": ("toeplitz", LAST),
-    "dense": ("dense", CONTIGUOUS),
+LAYOUTS = {"contiguous": CONTIGUOUS, "channels last": LAST}
+CANDIDATES = {  # name -> (backend, layout): what the table knows for CUDA
+    f"{rule.backend}, {name}": (rule.backend, layout)
+    for rule in RULES
+    for name, layout in LAYOUTS.items()
+    if rule.device != "cpu" and rule.layout in (None, layout)
 }
 
 
@@ -76,12 +77,11 @@ def layers(name: str) -> Iterator[tuple[int, int, int, int]]:
 
 def candidates(problem: Problem, device: str) -> Iterator[str]:
     for name, (backend, _) in CANDIDATES.items():
-        needs_gpu = backend not in ("library", "dense")
-        if (needs_gpu and not (device == "cuda" and triton_runs() and problem.dtype in FLOATS)) or (
+        if (BACKENDS[backend].triton and not (device == "cuda" and triton_runs() and problem.dtype in FLOATS)) or (
             backend == "dense" and problem.side**2 > LARGEST_DENSE_PLANE
         ):
             continue
-        if backend != "toeplitz" or problem.dtype.itemsize == 2:
+        if backend not in TENSOR_CORES or problem.dtype.itemsize == 2:
             yield name
 
 
