@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, assignment"
 """The depthwise convolution on tensor cores, of channels-last maps as they lie in memory.
 
 Every row of a kernel is a banded matrix, as in `kernels.triton_toeplitz`: it takes INPUTS columns of a row of the map
@@ -14,13 +14,13 @@ and software pipelining would go around: hence one stage. Taps are rounded to th
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.blocks import channel_blocks
 from kernels.launch import Config, on_device_of
 from kernels.layout import memory_format
 from kernels.packing import packed
@@ -28,6 +28,39 @@ from kernels.tuning import launch_config
 
 INPUTS = 16  # columns of the map in a product: the depth of one instruction of the tensor cores
 OUTSIDE = tl.constexpr(1 << 30)  # a row in no map, even when it is shifted by a kernel row
+
+
+@triton.jit
+def kernel_rows(
+    sums,  # (CHANNELS, ROWS, OUTPUTS), float32
+    columns,  # pointers to the map at the rows of the output, (ROWS, INPUTS, CHANNELS)
+    inside,  # which of their columns and channels lie in the map
+    bands,  # pointers to the first band, (CHANNELS, INPUTS, OUTPUTS)
+    c_inside,
+    h,  # rows of the output
+    H,
+    k,
+    k_end,
+    PITCH: tl.constexpr,  # from a row of the map to the next
+    REACH: tl.constexpr,
+    STEPS: tl.constexpr,
+):
+    """sums += rows of the map, shifted, times the band of their kernel row, for kernel rows from k to before k_end."""
+    BAND: tl.constexpr = bands.shape[1] * bands.shape[2]
+    while k < k_end:  # a `range` of tensors does not run in the interpreter with NumPy 2.4
+        loaded = ()
+        for step in tl.static_range(STEPS):
+            source = (h + (k + step - REACH)).to(tl.uint32, bitcast=True)  # above the map: larger than any height
+            x_inside = (source < H.to(tl.uint32, bitcast=True))[:, None, None] & inside
+            x = tl.load(columns + (k + step - REACH) * PITCH, mask=x_inside, other=0.0)
+            band_inside = (c_inside & (k + step < k_end))[:, None, None]
+            band = tl.load(bands + (k + step) * BAND, mask=band_inside, other=0.0)
+            loaded = loaded + ((x, band),)
+        for step in tl.static_range(STEPS):
+            x, band = loaded[step]
+            sums = tl.dot(tl.permute(x, (2, 0, 1)), band, sums, input_precision="ieee")
+        k += STEPS
+    return sums
 
 
 @triton.jit(do_not_specialize=["N", "H", "slots"])
@@ -51,6 +84,7 @@ def channels_last_kernel(
     ROWS: tl.constexpr,
     OUTPUTS: tl.constexpr,
     CHANNELS: tl.constexpr,
+    STEPS: tl.constexpr,  # kernel rows that are loaded at a time
 ):
     REACH: tl.constexpr = K // 2
     column_tiles: tl.constexpr = (W + OUTPUTS - 1) // OUTPUTS
@@ -87,14 +121,20 @@ def channels_last_kernel(
         w = w0 - LEFT + j * INPUTS + i
         inside = ((w >= 0) & (w < W))[None, :, None] & c_inside[None, None, :]
         columns = x_ptr + start + positions + w[None, :, None] * C
-        k = k_first
-        while k < k_end:  # a `range` of tensors does not run in the interpreter with NumPy 2.4
-            source = (h + (k - REACH)).to(tl.uint32, bitcast=True)  # above the map: larger than any height
-            x_inside = (source < H.to(tl.uint32, bitcast=True))[:, None, None] & inside
-            x = tl.load(columns + (k - REACH) * (W * C), mask=x_inside, other=0.0)
-            band = tl.load(bands + (j * K + k) * (INPUTS * OUTPUTS), mask=c_inside[:, None, None], other=0.0)
-            sums = tl.dot(tl.permute(x, (2, 0, 1)), band, sums, input_precision="ieee")
-            k += 1
+        sums = kernel_rows(
+            sums,
+            columns,
+            inside,
+            bands + j * (K * INPUTS * OUTPUTS),
+            c_inside,
+            h,
+            H,
+            k_first,
+            k_end,
+            W * C,
+            K // 2,
+            STEPS,
+        )
         j += 1
 
     w = w0 + o
@@ -183,17 +223,52 @@ def _convolve(
 
     with on_device_of(x):
         case = ("channels_last", x.dtype, n, channels, height, width, size)
-        sums = launch(config or launch_config(case, x.device, channels_last_configs(channels, width), launch))
+        candidates = channels_last_configs(n, channels, height, width, with_sums)
+        sums = launch(config or launch_config(case, x.device, candidates, launch))
     return out.contiguous(memory_format=memory_format(x)), sums
 
 
-def channels_last_configs(channels: int, width: int) -> list[Config]:
-    """Block sizes worth trying, the default first: wide maps by 32 columns, whose inputs are then turned once for two
-    tiles of outputs. A warp has whole channels, and four of them leave registers for two programs and more."""
-    shapes = [(16, 32), (16, 16), (32, 16)] if width > INPUTS else [(16, 16), (32, 16)]
-    blocks = sorted(channel_blocks(channels), key=lambda block: block > 32)
-    tried = [(*shape, blocks[0]) for shape in shapes] + [(*shapes[0], block) for block in blocks[1:]]
-    return [
-        {"ROWS": rows, "OUTPUTS": outputs, "CHANNELS": block, "num_warps": block // 4, "num_stages": 1}
-        for rows, outputs, block in tried
-    ]
+class Block(NamedTuple):
+    """Block sizes. instructions: of warps, for one channel of 16 x 16 positions and one kernel row, counted in what the
+    compiler makes of the loop for sm_90."""
+
+    rows: int
+    outputs: int
+    channels: int
+    steps: int
+    warps: int
+    instructions: float
+
+    def config(self) -> Config:
+        sizes = {"ROWS": self.rows, "OUTPUTS": self.outputs, "CHANNELS": self.channels, "STEPS": self.steps}
+        return {**sizes, "num_warps": self.warps, "num_stages": 1}
+
+
+# Two channels a warp are turned by the hardware (stmatrix), four by arithmetic. Fewer sums a thread make room for more
+# warps, smaller blocks for more programs: what counts most, only a device can tell.
+BLOCKS = (
+    Block(rows=16, outputs=32, channels=32, steps=2, warps=16, instructions=12.5),
+    Block(rows=32, outputs=16, channels=32, steps=2, warps=16, instructions=12.5),
+    Block(rows=16, outputs=32, channels=16, steps=1, warps=4, instructions=15),
+    Block(rows=32, outputs=16, channels=16, steps=1, warps=4, instructions=19),
+    Block(rows=16, outputs=16, channels=32, steps=1, warps=16, instructions=21.5),
+    Block(rows=16, outputs=16, channels=32, steps=1, warps=8, instructions=23),
+    Block(rows=16, outputs=16, channels=16, steps=1, warps=4, instructions=26),
+)
+
+
+def channels_last_configs(n: int, channels: int, height: int, width: int, with_sums: bool = False) -> list[Config]:
+    """Block sizes worth trying, the default first: the one of the fewest instructions, blocks of nothing included."""
+
+    def instructions(block: Block) -> float:
+        rows = n * covered(height, block.rows) if with_sums else covered(n * height, block.rows)
+        return rows * covered(width, block.outputs) * covered(channels, block.channels) * block.instructions
+
+    fitting = [block for block in BLOCKS if block.outputs <= covered(width, INPUTS)]
+    return [block.config() for block in sorted(fitting, key=instructions)]
+
+
+def covered(size: int, block: int) -> int:
+    """What whole blocks cover."""
+    blocks: int = triton.cdiv(size, block)
+    return blocks * block

@@ -84,13 +84,13 @@ def toeplitz(width: int, size: int, dtype: str) -> Any:
 
 
 def channels_last(width: int, channels: int, size: int, dtype: str, with_sums: bool) -> Any:
-    """With the default configuration."""
-    config = channels_last_configs(channels, width)[0]
+    """With the default configuration of a batch of 128."""
+    config = channels_last_configs(128, channels, width, width, with_sums)[0]
     cut = cut_for(width, size, config["OUTPUTS"])
     halves = ("x_ptr", "bands_ptr", "bias_ptr", "out_ptr")
     pointers = {**dict.fromkeys(halves, f"*{dtype}"), "sums_ptr": "*fp32"}
     shape = {"W": width, "C": channels, "K": size, "LEFT": cut.left, "TILES": cut.tiles, "INPUTS": INPUTS}
-    blocks = {name: config[name] for name in ("ROWS", "OUTPUTS", "CHANNELS")}
+    blocks = {name: config[name] for name in ("ROWS", "OUTPUTS", "CHANNELS", "STEPS")}
     sizes = {**shape, "HAS_BIAS": True, "WITH_SUMS": with_sums, **blocks}
     integers = ("N", "H", "slots")
     return compiled(channels_last_kernel, pointers, integers, sizes, config["num_stages"], config["num_warps"])
@@ -198,8 +198,8 @@ CASES: dict[str, Callable[[], Any]] = {
     "tap gradient": tap_gradient,
     "toeplitz, row, bf16": lambda: toeplitz(14, 13, "bf16"),
     "toeplitz, tiles, fp16": lambda: toeplitz(64, 31, "fp16"),
-    "channels last, row, bf16": lambda: channels_last(14, 320, 13, "bf16", with_sums=True),
-    "channels last, tiles, fp16": lambda: channels_last(28, 160, 13, "fp16", with_sums=False),
+    "channels last, row, bf16": lambda: channels_last(14, 320, 13, "bf16", with_sums=False),
+    "channels last, tiles, fp16": lambda: channels_last(28, 160, 13, "fp16", with_sums=True),
     "planes": planes,
     "expand": lambda: linear(True, 196, 320, 1280),
     "project": lambda: linear(False, 196, 1280, 320),

@@ -14,11 +14,11 @@ pytestmark = needs_triton
 Shape = tuple[int, int, int, int]
 
 
-def blocks(rows: int, outputs: int, channels: int) -> dict[str, int]:
-    return {"ROWS": rows, "OUTPUTS": outputs, "CHANNELS": channels, "num_warps": 4, "num_stages": 1}
+def blocks(rows: int, outputs: int, steps: int) -> dict[str, int]:
+    return {"ROWS": rows, "OUTPUTS": outputs, "CHANNELS": 16, "STEPS": steps, "num_warps": 4, "num_stages": 1}
 
 
-NARROW, WIDE, TALL = blocks(16, 16, 16), blocks(16, 32, 16), blocks(32, 16, 16)
+NARROW, WIDE, TALL = blocks(16, 16, 1), blocks(16, 32, 2), blocks(32, 16, 2)
 # Rows of one tile, of several with their halo; blocks that nothing divides; samples that share a tile; a kernel beyond
 # the map.
 CASES = [
@@ -105,10 +105,21 @@ def test_rows_are_cut_into_the_fewest_tiles(width: int, size: int, outputs: int,
     assert cut_for(width, size, outputs).tiles == tiles
 
 
-@pytest.mark.parametrize(("channels", "block"), [(40, 16), (80, 16), (160, 32), (320, 32), (640, 32)])
-def test_the_default_blocks_waste_no_channels(channels: int, block: int) -> None:
+@pytest.mark.parametrize(
+    ("shape", "with_sums", "blocks"),
+    [
+        ((128, 320, 14, 14), False, (32, 16, 32)),
+        ((128, 320, 14, 14), True, (16, 16, 32)),
+        ((1, 320, 14, 14), False, (16, 16, 32)),
+        ((128, 160, 28, 28), False, (16, 32, 32)),
+        ((128, 160, 28, 28), True, (16, 32, 32)),
+        ((128, 16, 28, 28), False, (16, 32, 16)),
+        ((0, 1, 1, 1), False, (32, 16, 32)),
+    ],
+)
+def test_the_default_blocks_compute_the_least(shape: Shape, with_sums: bool, blocks: tuple[int, int, int]) -> None:
     from kernels.triton_channels_last import channels_last_configs
 
-    default, *others = channels_last_configs(channels, 14)
-    assert default["CHANNELS"] == block
+    default, *others = channels_last_configs(*shape, with_sums)
+    assert (default["ROWS"], default["OUTPUTS"], default["CHANNELS"]) == blocks
     assert default not in others
