@@ -14,19 +14,18 @@ and software pipelining would go around: hence one stage. Taps are rounded to th
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.channels_last_blocks import INPUTS, channels_last_configs
 from kernels.launch import Config, on_device_of
 from kernels.layout import memory_format
 from kernels.packing import packed
 from kernels.tuning import launch_config
 
-INPUTS = 16  # columns of the map in a product: the depth of one instruction of the tensor cores
 OUTSIDE = tl.constexpr(1 << 30)  # a row in no map, even when it is shifted by a kernel row
 
 
@@ -226,49 +225,3 @@ def _convolve(
         candidates = channels_last_configs(n, channels, height, width, with_sums)
         sums = launch(config or launch_config(case, x.device, candidates, launch))
     return out.contiguous(memory_format=memory_format(x)), sums
-
-
-class Block(NamedTuple):
-    """Block sizes. instructions: of warps, for one channel of 16 x 16 positions and one kernel row, counted in what the
-    compiler makes of the loop for sm_90."""
-
-    rows: int
-    outputs: int
-    channels: int
-    steps: int
-    warps: int
-    instructions: float
-
-    def config(self) -> Config:
-        sizes = {"ROWS": self.rows, "OUTPUTS": self.outputs, "CHANNELS": self.channels, "STEPS": self.steps}
-        return {**sizes, "num_warps": self.warps, "num_stages": 1}
-
-
-# Two channels a warp are turned by the hardware (stmatrix), four by arithmetic. Fewer sums a thread make room for more
-# warps, smaller blocks for more programs: what counts most, only a device can tell.
-BLOCKS = (
-    Block(rows=16, outputs=32, channels=32, steps=2, warps=16, instructions=12.5),
-    Block(rows=32, outputs=16, channels=32, steps=2, warps=16, instructions=12.5),
-    Block(rows=16, outputs=32, channels=16, steps=1, warps=4, instructions=15),
-    Block(rows=32, outputs=16, channels=16, steps=1, warps=4, instructions=19),
-    Block(rows=16, outputs=16, channels=32, steps=1, warps=16, instructions=21.5),
-    Block(rows=16, outputs=16, channels=32, steps=1, warps=8, instructions=23),
-    Block(rows=16, outputs=16, channels=16, steps=1, warps=4, instructions=26),
-)
-
-
-def channels_last_configs(n: int, channels: int, height: int, width: int, with_sums: bool = False) -> list[Config]:
-    """Block sizes worth trying, the default first: the one of the fewest instructions, blocks of nothing included."""
-
-    def instructions(block: Block) -> float:
-        rows = n * covered(height, block.rows) if with_sums else covered(n * height, block.rows)
-        return rows * covered(width, block.outputs) * covered(channels, block.channels) * block.instructions
-
-    fitting = [block for block in BLOCKS if block.outputs <= covered(width, INPUTS)]
-    return [block.config() for block in sorted(fitting, key=instructions)]
-
-
-def covered(size: int, block: int) -> int:
-    """What whole blocks cover."""
-    blocks: int = triton.cdiv(size, block)
-    return blocks * block

@@ -2,9 +2,10 @@
 
 from torch import Tensor
 
+from kernels.channels_last_blocks import channels_last_configs
 from kernels.dispatch import HALVES, LARGE_KERNELS
 from kernels.launch import Config
-from kernels.triton_channels_last import channels_last_configs, channels_last_depthwise_conv2d_with_sums
+from kernels.triton_channels_last import channels_last_depthwise_conv2d_with_sums
 from kernels.triton_forward import sliding_configs, sliding_depthwise_conv2d_with_sums
 
 TENSOR_CORES = "OUTPUTS"  # a block size that only the kernel for tensor cores has

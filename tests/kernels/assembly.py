@@ -19,8 +19,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from kernels.channels_last_blocks import INPUTS, channels_last_configs
 from kernels.triton_backward import tap_gradient_kernel
-from kernels.triton_channels_last import INPUTS, channels_last_configs, channels_last_kernel, cut_for
+from kernels.triton_channels_last import channels_last_kernel, cut_for
 from kernels.triton_forward import sliding_kernel
 from kernels.triton_gate import gate_columns, gate_kernel, part_blocks, response_kernel
 from kernels.triton_linear import linear_configs, linear_kernel

@@ -6,6 +6,7 @@ The interpreter multiplies bfloat16 matrices wrongly, so these are float16 and f
 import pytest
 import torch
 
+from kernels.channels_last_blocks import INPUTS, channels_last_configs
 from kernels.reference import reference_depthwise_conv2d
 from tests.kernels.problems import LAYOUTS, TOLERANCE, assert_convolved, drawn, error, needs_triton, poisoned, problem
 
@@ -87,7 +88,7 @@ def test_channel_sums_are_those_of_the_output(shape: Shape, config: dict[str, in
 @pytest.mark.parametrize("size", [3, 13, 17, 21, 31])
 @pytest.mark.parametrize("width", [7, 16, 28, 33, 64, 96])
 def test_bands_hold_the_convolution_of_a_row(width: int, size: int, outputs: int) -> None:
-    from kernels.triton_channels_last import INPUTS, cut_for, tiled_bands
+    from kernels.triton_channels_last import cut_for, tiled_bands
 
     cut, taps, row = cut_for(width, size, outputs), drawn(1, 1, size, size).double(), drawn(width).double()
     matrix = tiled_bands(taps, cut)[0, :, size // 2].flatten(0, 1)
@@ -118,7 +119,6 @@ def test_rows_are_cut_into_the_fewest_tiles(width: int, size: int, outputs: int,
     ],
 )
 def test_the_default_blocks_compute_the_least(shape: Shape, with_sums: bool, blocks: tuple[int, int, int]) -> None:
-    from kernels.triton_channels_last import channels_last_configs
 
     default, *others = channels_last_configs(*shape, with_sums)
     assert (default["ROWS"], default["OUTPUTS"], default["CHANNELS"]) == blocks
