@@ -54,6 +54,13 @@ def toeplitz(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> T
     return toeplitz_depthwise_conv2d(x, weight, bias)
 
 
+def channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    from kernels.triton_channels_last import channels_last_depthwise_conv2d
+
+    _check_undilated("channels_last", dilation)
+    return channels_last_depthwise_conv2d(x, weight, bias)
+
+
 def _check_undilated(name: str, dilation: int) -> None:
     if dilation != 1:
         raise ValueError(f"backend {name!r} got dilation {dilation}, expected 1: only the library and plane dilate")
@@ -66,4 +73,5 @@ BACKENDS = {
     "dense": Backend(dense, differentiable=False),
     "sliding": Backend(sliding, differentiable=False, triton=True),
     "toeplitz": Backend(toeplitz, differentiable=False, triton=True),
+    "channels_last": Backend(channels_last, differentiable=False, triton=True),
 }

@@ -1,7 +1,8 @@
 """Which implementation convolves: a table, read from the top; the first row that fits a problem names its backend.
 
-The rows of the CPU were measured (benchmarks/results). Those of CUDA follow from instruction counts and the roofline,
-and wait for a device: `benchmarks.bench_depthwise_conv2d` prints what would decide them.
+The rows of the CPU were measured (benchmarks/results). Those of CUDA follow from instruction counts and the roofline;
+in inference there they are only the default, and every row that fits names a candidate, of which tuning chooses by
+measuring on the device itself (`kernels.measured_backend`).
 """
 
 import importlib.util
@@ -28,6 +29,8 @@ CHANNELS_LAST = torch.channels_last
 HALVES = (torch.float16, torch.bfloat16)
 FLOATS = (torch.float32, *HALVES)
 KERNELS = range(3, LARGEST_KERNEL + 1, 2)
+LARGE_KERNELS = range(7, LARGEST_KERNEL + 1, 2)
+MEASURED_DEVICES = ("cuda",)  # where tuning compares backends
 
 
 class Problem(NamedTuple):
@@ -81,12 +84,12 @@ RULES = (
     Rule(backend="library, channels last", device="cpu", sizes=range(LARGEST_CONTIGUOUS_KERNEL + 1, 1 << 16)),
     Rule(backend="library", device="cpu"),
     # 7 x 7 maps: one dense matrix has 0.3 of the 13 x 13 kernel's multiplications, and runs on tensor cores.
-    Rule(backend="dense", device="cuda", dtypes=HALVES, sizes=range(7, 32, 2), dilation=1, positions=range(1, 65)),
-    # Where taps cost more than transposing a channels-last map, or it needs no transposing.
-    Rule(backend="toeplitz", device="cuda", dtypes=HALVES, sizes=range(17, 32, 2), dilation=1),
+    Rule(backend="dense", device="cuda", dtypes=HALVES, sizes=LARGE_KERNELS, dilation=1, positions=range(1, 65)),
+    # From 7 x 7 on, taps would cost more than memory on CUDA cores, and as little as it on tensor cores.
+    Rule(backend="channels_last", device="cuda", dtypes=HALVES, layout=CHANNELS_LAST, sizes=LARGE_KERNELS, dilation=1),
     Rule(backend="sliding", device="cuda", dtypes=FLOATS, layout=CHANNELS_LAST, sizes=KERNELS, dilation=1),
-    Rule(backend="toeplitz", device="cuda", dtypes=HALVES, sizes=range(7, 32, 2), dilation=1),
-    Rule(backend="sliding", device="cuda", dtypes=FLOATS, sizes=range(7, 32, 2), dilation=1),
+    Rule(backend="toeplitz", device="cuda", dtypes=HALVES, sizes=LARGE_KERNELS, dilation=1),
+    Rule(backend="sliding", device="cuda", dtypes=FLOATS, sizes=LARGE_KERNELS, dilation=1),
     Rule(backend="library"),
 )
 
@@ -95,7 +98,8 @@ _forced: ContextVar[str | None] = ContextVar("forced", default=None)
 
 
 def choose(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> str:
-    """The backend of `RULES` for these tensors; within `forced_backend`, that one."""
+    """The backend of `RULES` for these tensors, or of those that fit the fastest, where that was measured; within
+    `forced_backend`, that one."""
     forced = _forced.get()
     if forced is not None:
         return forced
@@ -104,15 +108,22 @@ def choose(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> str
     device = "cpu" if x.is_cpu else x.device.type
     dtype = x.dtype if x.dtype is weight.dtype else None
     layout = torch.contiguous_format if x.is_cpu else memory_format(x)  # on a CPU no row asks
-    trains = weight.requires_grad and torch.is_grad_enabled()
+    differentiates = torch.is_grad_enabled()
+    trains = differentiates and weight.requires_grad
     size, positions, biased = weight.shape[-1], height * width, bias is not None
-    return backend_for(Problem(device, dtype, layout, size, dilation, positions, biased, trains))
+    names = backends_for(Problem(device, dtype, layout, size, dilation, positions, biased, trains))
+    if len(names) == 1 or differentiates or device not in MEASURED_DEVICES or not triton_runs():
+        return names[0]
+    from kernels.measured_backend import measured_backend
+
+    return measured_backend(names, x, weight, bias)
 
 
 @lru_cache(maxsize=4096)
-def backend_for(problem: Problem) -> str:
-    fitting = (rule.backend for rule in RULES if rule.fits(problem))
-    return next(name for name in fitting if triton_runs() or not BACKENDS[name].triton)
+def backends_for(problem: Problem) -> tuple[str, ...]:
+    """Those of the rows that fit: the table's choice first."""
+    fitting = dict.fromkeys(rule.backend for rule in RULES if rule.fits(problem))
+    return tuple(name for name in fitting if triton_runs() or not BACKENDS[name].triton)
 
 
 @lru_cache(maxsize=1)

@@ -37,11 +37,7 @@ class Step:
 
 STEPS = {
     # the depthwise convolution with the sums that squeeze-excite begins with
-    "squeeze": Step(
-        library_steps.squeeze,
-        "kernels.triton_forward:sliding_depthwise_conv2d_with_sums",
-        "kernels.triton_forward:map_configs",
-    ),
+    "squeeze": Step(library_steps.squeeze, "kernels.triton_squeeze:squeeze", "kernels.triton_squeeze:squeeze_configs"),
     "gate": Step(library_steps.gate, "kernels.triton_gate:gate", "kernels.triton_gate:gate_configs"),
     # the gate, the first linear layer, GELU, and the sums that the response norm begins with
     "expand": Step(library_steps.expand, "kernels.triton_linear:expand", "kernels.triton_linear:linear_configs"),

@@ -136,11 +136,6 @@ def channels_last_taps(weight: Tensor) -> Tensor:
     return weight[:, 0].permute(1, 2, 0).float().contiguous()
 
 
-def map_configs(x: Tensor, *_: object) -> list[Config]:
-    n, channels, height, width = x.shape
-    return sliding_configs(n, channels, height, width)
-
-
 def sliding_configs(n: int, channels: int, height: int, width: int) -> list[Config]:
     """Block sizes worth trying, the default first: the largest blocks that still fill a device, two rows per thread."""
     configs: list[Config] = [

@@ -137,9 +137,10 @@ def toeplitz_depthwise_conv2d(
 
 
 def toeplitz_configs(rows: int) -> list[Config]:
-    """Block sizes worth trying, the default first: 128 rows, or as few as there are."""
+    """Block sizes worth trying, the default first: 128 rows, or as few as there are, in one stage. Several stages load
+    around the first cache, where rows of the map lie that earlier rows of the kernel have read."""
     needed = max(SMALLEST_BLOCK, triton.next_power_of_2(rows))
     blocks = [min(128, needed)] + [block for block in (256, 64) if block <= needed]
     return [
-        {"ROWS": block, "num_warps": 4, "num_stages": stages} for stages in (3, 1) for block in dict.fromkeys(blocks)
+        {"ROWS": block, "num_warps": 4, "num_stages": stages} for stages in (1, 3) for block in dict.fromkeys(blocks)
     ]

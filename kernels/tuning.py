@@ -92,10 +92,11 @@ def tuned(
 
 
 def median_ms(call: Callable[[], object], measure: Measure = device_ms) -> float:
-    """Median time of a call; infinite for a configuration that the compiler or the device refuses."""
+    """Median time of a call; infinite for a configuration that the compiler or the device refuses, or that needs more
+    memory than there is."""
     try:
         times = [measure(call) for _ in range(WARM_UP + REPEATS)]
-    except triton.runtime.errors.TritonError:
+    except (triton.runtime.errors.TritonError, torch.OutOfMemoryError):
         return float("inf")
     return statistics.median(times[WARM_UP:])
 

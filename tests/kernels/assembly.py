@@ -19,17 +19,20 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from kernels.channels_last_blocks import INPUTS, channels_last_configs
 from kernels.triton_backward import tap_gradient_kernel
+from kernels.triton_channels_last import channels_last_kernel, cut_for
 from kernels.triton_forward import sliding_kernel
 from kernels.triton_gate import gate_columns, gate_kernel, part_blocks, response_kernel
 from kernels.triton_linear import linear_configs, linear_kernel
 from kernels.triton_norm import norm_configs, norm_kernel
 from kernels.triton_planes import CHANNELS, POSITIONS, planes_kernel
-from kernels.triton_toeplitz import band_for, toeplitz_kernel
+from kernels.triton_toeplitz import band_for, toeplitz_configs, toeplitz_kernel
 
 TARGET = GPUTarget("cuda", 90, 32)
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 INSTRUCTION = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d+ )?([A-Z0-9_]+)(?:.*`\((\.L_x_\d+)\))?")
+ACCESS = re.compile(r"(?:ld|st|cp\.async\.c[ag])\.(?:shared\.)?global(?:\.v\d)?(?:\.b\d+)?")
 LABEL = re.compile(r"^(\.L_x_\d+):")
 
 NO_LOOP: Counter[str] = Counter()
@@ -76,7 +79,22 @@ def toeplitz(width: int, size: int, dtype: str) -> Any:
     band = band_for(width, size)
     pointers = {"x_ptr": f"*{dtype}", "bands_ptr": f"*{dtype}", "bias_ptr": f"*{dtype}", "out_ptr": f"*{dtype}"}
     shape = {"W": width, "FIRST": 0, "STRIDE": band.stride, "K": size, "INPUTS": band.inputs, "OUTPUTS": band.outputs}
-    return compiled(toeplitz_kernel, pointers, ("N", "C", "H"), {**shape, "HAS_BIAS": True, "ROWS": 128})
+    config = toeplitz_configs(128)[0]
+    sizes = {**shape, "HAS_BIAS": True, "ROWS": config["ROWS"]}
+    return compiled(toeplitz_kernel, pointers, ("N", "C", "H"), sizes, config["num_stages"], config["num_warps"])
+
+
+def channels_last(width: int, channels: int, size: int, dtype: str, with_sums: bool) -> Any:
+    """With the default configuration of a batch of 128."""
+    config = channels_last_configs(128, channels, width, width, with_sums)[0]
+    cut = cut_for(width, size, config["OUTPUTS"])
+    halves = ("x_ptr", "bands_ptr", "bias_ptr", "out_ptr")
+    pointers = {**dict.fromkeys(halves, f"*{dtype}"), "sums_ptr": "*fp32"}
+    shape = {"W": width, "C": channels, "K": size, "LEFT": cut.left, "TILES": cut.tiles, "INPUTS": INPUTS}
+    blocks = {name: config[name] for name in ("ROWS", "OUTPUTS", "CHANNELS", "STEPS")}
+    sizes = {**shape, "HAS_BIAS": True, "WITH_SUMS": with_sums, **blocks}
+    integers = ("N", "H", "slots")
+    return compiled(channels_last_kernel, pointers, integers, sizes, config["num_stages"], config["num_warps"])
 
 
 def planes() -> Any:
@@ -136,7 +154,8 @@ def ones() -> dict[str, Callable[[], Any]]:
 
 
 def counts(kernel: Any) -> dict[str, Any]:
-    """stack: bytes of spills. registers: of a thread. instructions: of the whole kernel. loop: of its largest loop."""
+    """stack: bytes of spills. registers: of a thread. instructions: of the whole kernel. loop: of its largest loop.
+    accesses: to memory of maps and weights, such as "ld.global.v4.b32" of 16 bytes."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         Path(file.name).write_bytes(kernel.asm["cubin"])
         usage = subprocess.run(
@@ -156,6 +175,7 @@ def counts(kernel: Any) -> dict[str, Any]:
         "instructions": Counter(names),
         "loop": loop,
         "wgmma": kernel.asm["ptx"].count("wgmma.mma"),
+        "accesses": Counter(ACCESS.findall(kernel.asm["ptx"])),
     }
 
 
@@ -179,6 +199,8 @@ CASES: dict[str, Callable[[], Any]] = {
     "tap gradient": tap_gradient,
     "toeplitz, row, bf16": lambda: toeplitz(14, 13, "bf16"),
     "toeplitz, tiles, fp16": lambda: toeplitz(64, 31, "fp16"),
+    "channels last, row, bf16": lambda: channels_last(14, 320, 13, "bf16", with_sums=False),
+    "channels last, tiles, fp16": lambda: channels_last(28, 160, 13, "fp16", with_sums=True),
     "planes": planes,
     "expand": lambda: linear(True, 196, 320, 1280),
     "project": lambda: linear(False, 196, 1280, 320),

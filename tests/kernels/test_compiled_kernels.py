@@ -48,6 +48,23 @@ def test_toeplitz_multiplies_on_tensor_cores(kernel: str, counts: Counts) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kernel", "registers"), [("channels last, row, bf16", 64), ("channels last, tiles, fp16", 128)]
+)
+def test_channels_last_maps_are_multiplied_on_tensor_cores_as_they_lie(
+    kernel: str, registers: int, counts: Counts
+) -> None:
+    """All loads and stores are 16 bytes wide, but for those of the bias and the sums; the hardware turns the blocks
+    (stmatrix); and 1024 threads, or 512 with many sums each, fit a multiprocessor."""
+    case = counts[kernel]
+    assert case["loop"]["HMMA"] == 16  # of two kernel rows, two channels and two blocks of 16 x 16 positions
+    assert case["loop"].get("FFMA", 0) == 0
+    assert case["instructions"].get("STSM", 0) > 0
+    assert set(case["accesses"]) <= {"ld.global.v4.b32", "st.global.v4.b32", "ld.global.b16", "st.global.b32"}
+    assert case["accesses"]["ld.global.v4.b32"] >= 2 * case["accesses"]["ld.global.b16"]
+    assert case["registers"] <= 128
+
+
+@pytest.mark.parametrize(
     ("kernel", "instruction"), [("expand", "HGMMA"), ("project", "HGMMA"), ("one, project", "HMMA")]
 )
 def test_linear_layers_multiply_on_tensor_cores(kernel: str, instruction: str, counts: Counts) -> None:

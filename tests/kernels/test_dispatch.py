@@ -5,7 +5,7 @@ import torch
 
 from kernels import depthwise_conv2d, dispatch
 from kernels.backends import BACKENDS
-from kernels.dispatch import RULES, Problem, backend_for, choose, forced_backend
+from kernels.dispatch import RULES, Problem, backends_for, choose, forced_backend
 from tests.kernels.problems import assert_convolved, drawn, problem
 
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
@@ -15,7 +15,7 @@ HALF, FULL, DOUBLE = torch.float16, torch.float32, torch.float64
 @pytest.fixture(params=[True, False], ids=["with triton", "without triton"])
 def triton(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(dispatch, "triton_runs", lambda: request.param)
-    monkeypatch.setattr(dispatch, "backend_for", backend_for.__wrapped__)
+    monkeypatch.setattr(dispatch, "backends_for", backends_for.__wrapped__)
     present: bool = request.param
     return present
 
@@ -29,9 +29,10 @@ def triton(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
         (Problem("cpu", FULL, CONTIGUOUS, 7, 2, 144, False, True), "plane"),
         (Problem("cpu", FULL, CONTIGUOUS, 9, 1, 145, False, True), "library"),
         (Problem("cpu", FULL, CONTIGUOUS, 9, 1, 144, True, True), "library"),
-        (Problem("cuda", HALF, LAST, 13, 1, 196, True, False), "sliding"),
+        (Problem("cuda", HALF, LAST, 13, 1, 196, True, False), "channels_last"),
+        (Problem("cuda", HALF, LAST, 3, 1, 3136, True, False), "sliding"),
         (Problem("cuda", FULL, LAST, 31, 1, 4096, True, False), "sliding"),
-        (Problem("cuda", HALF, LAST, 31, 1, 4096, True, False), "toeplitz"),
+        (Problem("cuda", HALF, LAST, 31, 1, 4096, True, False), "channels_last"),
         (Problem("cuda", HALF, CONTIGUOUS, 13, 1, 196, True, False), "toeplitz"),
         (Problem("cuda", HALF, LAST, 13, 1, 49, True, False), "dense"),
         (Problem("cuda", DOUBLE, LAST, 13, 1, 196, True, False), "library"),
@@ -42,8 +43,29 @@ def triton(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     ],
 )
 def test_the_table_names_the_backend(problem: Problem, expected: str, triton: bool) -> None:
-    found = backend_for.__wrapped__(problem)
-    assert found == (expected if triton or not BACKENDS[expected].triton else "library")
+    found = backends_for.__wrapped__(problem)
+    assert found[0] == (expected if triton or not BACKENDS[expected].triton else "library")
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (
+            Problem("cuda", HALF, LAST, 13, 1, 196, True, False),
+            ("channels_last", "sliding", "toeplitz", "library"),
+        ),
+        (
+            Problem("cuda", HALF, LAST, 13, 1, 49, True, False),
+            ("dense", "channels_last", "sliding", "toeplitz", "library"),
+        ),
+        (Problem("cuda", FULL, LAST, 3, 1, 196, True, False), ("sliding", "library")),
+        (Problem("cuda", HALF, CONTIGUOUS, 13, 1, 196, True, False), ("toeplitz", "sliding", "library")),
+        (Problem("cuda", HALF, LAST, 13, 2, 196, True, False), ("library",)),
+    ],
+)
+def test_every_row_that_fits_names_a_candidate(problem: Problem, expected: tuple[str, ...], triton: bool) -> None:
+    there = tuple(name for name in expected if triton or not BACKENDS[name].triton)
+    assert backends_for.__wrapped__(problem) == there
 
 
 def test_every_rule_names_a_backend_and_the_last_one_fits_everything() -> None:
@@ -79,7 +101,7 @@ def test_an_unknown_backend_is_refused_by_name() -> None:
         pass
 
 
-@pytest.mark.parametrize("backend", ["dense", "sliding", "toeplitz"])
+@pytest.mark.parametrize("backend", ["dense", "sliding", "toeplitz", "channels_last"])
 def test_backends_that_cannot_dilate_say_so(backend: str) -> None:
     x, weight, _ = problem(1, 2, 5, 5, 3)
     with forced_backend(backend), pytest.raises(ValueError, match=f"'{backend}' got dilation 2, expected 1"):

@@ -45,7 +45,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["sliding", "toeplitz", "dense"])
+@pytest.mark.parametrize("backend", ["sliding", "toeplitz", "channels_last", "dense"])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
@@ -80,7 +80,7 @@ def test_equal_gradients_have_equal_bits() -> None:
     assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
 
 
-@pytest.mark.parametrize("backend", ["sliding", "toeplitz", "dense"])
+@pytest.mark.parametrize("backend", ["sliding", "toeplitz", "channels_last", "dense"])
 def test_a_captured_graph_convolves_what_is_written_to_its_input(backend: str) -> None:
     x, weight, bias = problem(2, 64, 7, 7, 13, torch.float16)
 
@@ -102,11 +102,11 @@ def test_a_captured_graph_convolves_what_is_written_to_its_input(backend: str) -
 
 def test_the_table_chooses_our_kernels_for_the_networks_own_problems() -> None:
     x, weight, bias = problem(1, 320, 14, 14, 13, torch.bfloat16)
-    assert choose(x.contiguous(memory_format=torch.channels_last), weight, bias, 1) == "sliding"
+    assert choose(x.contiguous(memory_format=torch.channels_last), weight, bias, 1) == "channels_last"
     assert choose(x, weight, bias, 1) == "toeplitz"
 
 
-def test_tuning_finds_a_configuration_and_the_output_stays_the_same(
+def test_tuning_finds_a_backend_and_its_configuration_and_the_output_stays_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kernels import tuning
@@ -118,7 +118,8 @@ def test_tuning_finds_a_configuration_and_the_output_stays_the_same(
     x = x.contiguous(memory_format=torch.channels_last)
     with tuning.tuned(), torch.inference_mode():
         depthwise_conv2d(x, weight, bias)
-    assert any(name.startswith("sliding") for name in TuningCache(tmp_path).load(tuning.device_name(x.device)))
+    kinds = {name.partition(" ")[0] for name in TuningCache(tmp_path).load(tuning.device_name(x.device))}
+    assert kinds == {"backend", "channels_last", "sliding", "toeplitz"}
     with torch.inference_mode():
         assert_convolved(depthwise_conv2d(x, weight, bias), x, weight, bias)
     tuning.configurations.cache_clear()

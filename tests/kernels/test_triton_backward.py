@@ -50,7 +50,13 @@ def test_parts_are_added_in_a_fixed_order(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("backend", "layout"), [("sliding", "channels last"), ("toeplitz", "contiguous"), ("dense", "channels last")]
+    ("backend", "layout"),
+    [
+        ("sliding", "channels last"),
+        ("toeplitz", "contiguous"),
+        ("channels_last", "channels last"),
+        ("dense", "channels last"),
+    ],
 )
 def test_gradients_of_the_public_function_are_the_references(backend: str, layout: str) -> None:
     x, weight, bias = problem(2, 3, 3, 4, 3)
