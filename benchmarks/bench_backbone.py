@@ -5,12 +5,15 @@
 Every candidate must first give the logits of float64; one that does not has no row. Then they take turns, and the
 median counts. Rows are appended to benchmarks/results/backbone.csv, a network and batch at a time; those that are there
 already, from the same machine and versions, are not measured again. `others_cpu`: cores that other programs kept busy
-meanwhile; above 0.1 the milliseconds are too large, and the ratios uncertain.
+meanwhile; above 0.1 the milliseconds are too large, and the ratios uncertain. `waiting`: passive, as in an engine,
+whose environment all candidates have: torch's threads sleep while they wait for one another. With
+OMP_WAIT_POLICY=ACTIVE and GOMP_SPINCOUNT=300000 they spin, as they do by default.
 """
 
 import argparse
 import csv
 import importlib.metadata
+import os
 import statistics
 import sys
 import time
@@ -31,6 +34,7 @@ from models.perception import PerceptionModel
 from models.precision import Precision
 from models.reparam import reparameterize
 from models.unireplknet import UniRepLKNet
+from service.engine.nursery import engine_environment
 
 FILE = "backbone.csv"
 SIDE = 224
@@ -166,10 +170,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def start_as_engines_do() -> None:
+    """This program anew where it has not their environment: libraries read it as they are loaded."""
+    environment = engine_environment()
+    if not environment.keys() <= os.environ.keys():
+        again = [sys.executable, "-m", "benchmarks.bench_backbone", *sys.argv[1:]]
+        os.execve(sys.executable, again, {**environment, **os.environ})
+
+
 def main() -> None:
+    start_as_engines_do()
     given = arguments()
     torch.set_num_threads(given.threads)
-    about: Row = {**machine(given.device), "threads": given.threads}
+    about: Row = {**machine(given.device), "threads": given.threads, "waiting": os.environ["OMP_WAIT_POLICY"].lower()}
     about["versions"] += versions()
     for name in given.variants.split(","):
         for batch in map(int, given.batches.split(",")):
