@@ -79,6 +79,6 @@ def test_a_checkpoint_is_served_in_what_its_card_allows(
     monkeypatch.setattr("models.precision_choice.computes_bfloat16", lambda device: True)
     checkpoint = Checkpoint.load(tiny_checkpoint)
     replace(checkpoint, card=replace(checkpoint.card, bfloat16_error=error)).save(tmp_path / "tiny.safetensors")
-    pipeline = load_pipeline(tmp_path / "tiny.safetensors", Settings(device="cpu", runtime="torch"))
+    pipeline = load_pipeline(tmp_path / "tiny.safetensors", Settings(device="cpu", runtime="torch", precision=AUTO))
     assert pipeline.predictor.precision is (Precision.FLOAT32 if error is None else Precision.BFLOAT16)
     assert pipeline.version == checkpoint.version
