@@ -10,12 +10,16 @@ Rows are appended to benchmarks/results/backbone.csv as they come; those that ar
 and versions, are not measured again. `over_best_alternative`: the ratio to the fastest that is not ours, in the same
 precision or float32. `roofline`: the share of that of the case's precision, see `network_floor`. `note`: why there is
 no time. `others_cpu`: cores that other programs kept busy meanwhile; above 0.1 on a CPU the milliseconds are too
-large, and the ratios uncertain.
+large, and the ratios uncertain. `waiting`: on a CPU passive, as in an engine, whose environment all candidates have:
+torch's threads sleep while they wait for one another. With OMP_WAIT_POLICY=ACTIVE and GOMP_SPINCOUNT=300000 they spin, as
+they do by default.
 """
 
 import argparse
 import copy
 import math
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -187,11 +191,24 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def start_as_engines_do() -> None:
+    """This program anew where it has not their environment: libraries read it as they are loaded."""
+    from service.engine.nursery import engine_environment  # not to be had on a machine for GPU runs alone
+
+    environment = engine_environment()
+    if not environment.keys() <= os.environ.keys():
+        again = [sys.executable, "-m", "benchmarks.bench_backbone", *sys.argv[1:]]
+        os.execve(sys.executable, again, {**environment, **os.environ})
+
+
 def main() -> None:
     given = arguments()
+    if given.device == "cpu":
+        start_as_engines_do()
     torch.set_num_threads(given.threads)
     set_up(given.device)
     about = {**machine(given.device, PACKAGES[given.device]), "threads": given.threads}
+    about["waiting"] = os.environ.get("OMP_WAIT_POLICY", "").lower()
     variants, batches = DEFAULTS[given.device]
     wanted = cases(
         (given.variants or variants).split(","), map(int, (given.batches or batches).split(",")), given.device

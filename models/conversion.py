@@ -8,7 +8,7 @@ from models.checkpoint import Checkpoint
 from models.description import CheckpointError, Structure
 from models.heads.classification import ClassificationHead
 from models.source import open_source
-from models.verification import fused, halved
+from models.verification import bfloat16_measured, fused, halved
 
 Progress = Callable[[str], None]
 
@@ -19,7 +19,8 @@ class ConversionReport:
 
     Errors are the largest difference of the logits over the largest logit, for one random image, in float32:
     max_relative_error of the fused network against the unfused one, None where nothing was fused; half_relative_error
-    of weights stored in half precision against full ones, None where they are stored in full.
+    of weights stored in half precision against full ones, None where they are stored in full; bfloat16_error of
+    computing in bfloat16, as in the model card.
     ignored: parts of the source that are not of the classifier -> number of tensors.
     """
 
@@ -32,6 +33,7 @@ class ConversionReport:
     parameters: int
     max_relative_error: float | None
     half_relative_error: float | None
+    bfloat16_error: float | None
     ignored: dict[str, int]
 
 
@@ -58,7 +60,8 @@ def convert(
     origin = opened.checkpoint(name, labels, size)
     progress("verify")
     formed, fusing_error = restructured(origin, structure)
-    result, half_error = halved(formed) if half else (formed, None)
+    stored, half_error = halved(formed) if half else (formed, None)
+    result = bfloat16_measured(stored)
     progress("write")
     out.parent.mkdir(parents=True, exist_ok=True)
     result.save(out)
@@ -72,6 +75,7 @@ def convert(
         parameters=_parameters(result),
         max_relative_error=fusing_error,
         half_relative_error=half_error,
+        bfloat16_error=result.card.bfloat16_error,
         ignored=opened.weights.ignored,
     )
 

@@ -27,7 +27,10 @@ class Structure(StrEnum):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a user must know before trusting the answers. metrics: name -> value on the named split."""
+    """What a user must know before trusting the answers. metrics: name -> value on the named split.
+
+    bfloat16_error: of the deployed network, see models.rounding; None where it was not measured.
+    """
 
     name: str
     description: str = ""
@@ -36,6 +39,7 @@ class ModelCard:
     split: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     training: Options = field(default_factory=dict)
+    bfloat16_error: float | None = None
 
 
 def read_description(path: Path) -> Options:

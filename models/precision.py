@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     import torch
 
 
+AUTO = "auto"  # what a model's card and the processor allow, see models.precision_choice
+
+
 class Precision(StrEnum):
     """What the network computes in. Rows are float32 whatever it is."""
 

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.checkpoint import Checkpoint
 from models.description import CheckpointError, Structure
 from models.heads.classification import ClassificationHead
 from models.reparam import reparameterize
+from models.rounding import bfloat16_error
 
 SIDE = 224  # the smallest input whose last map, 7 x 7, meets every tap of a 13 x 13 kernel
 FUSING_LIMIT = 1e-5  # of the largest logit; float32 rounding alone is below 1e-6
@@ -33,9 +34,21 @@ def halved(origin: Checkpoint) -> tuple[Checkpoint, float]:
 @torch.inference_mode()
 def relative_error(reference: nn.Module, model: nn.Module) -> float:
     """Largest difference of the logits over the largest logit, for one random image; NaN where either has one."""
-    x = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    x = noise()
     expected, found = (net(x)["logits"] for net in (reference, model))
     return float((found - expected).abs().max() / expected.abs().max())
+
+
+def bfloat16_measured(origin: Checkpoint) -> Checkpoint:
+    """The same, with what bfloat16 does to its logits in its card: on noise, for want of its photographs."""
+    model = origin.build(ClassificationHead)
+    deployed = reparameterize(model) if origin.structure is Structure.TRAINING else model
+    return replace(origin, card=replace(origin.card, bfloat16_error=bfloat16_error(deployed, [noise()])))
+
+
+def noise() -> Tensor:
+    """The random image by which networks are compared."""
+    return torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
 def _checked(error: float, limit: float, step: str) -> float:

@@ -100,6 +100,8 @@ def show_conversion(report: "ConversionReport") -> None:
     table.add_row("fused against unfused", error)
     if report.half_relative_error is not None:
         table.add_row("float16 against float32", f"{report.half_relative_error:.1e} of the largest logit")
+    if report.bfloat16_error is not None:
+        table.add_row("bfloat16 against float32", f"{report.bfloat16_error:.1e} of the largest output")
     for part, count in report.ignored.items():
         table.add_row("left out", f"{count} tensors of {part}")
     out.print(table)

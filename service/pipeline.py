@@ -12,6 +12,7 @@ from models.checkpoint import Checkpoint
 from models.description import CheckpointError, ModelCard, Structure
 from models.perception import PerceptionModel
 from models.postprocessors.base import Postprocessor, Row
+from models.precision_choice import choose_precision
 from models.predictor import Predictor, resolve_device
 from models.reparam import reparameterize
 from preprocessors.base import Array, Preprocessor
@@ -82,11 +83,12 @@ def load_pipeline(source: str | Path, settings: Settings) -> Pipeline:
         raise CheckpointError(f"{file} does not fit this version of the service: {error}") from error
     if checkpoint.structure is Structure.TRAINING:
         model = reparameterize(model)
+    device = resolve_device(settings.device)
     predictor = Predictor(
         model,
         preprocessor.transform,
-        resolve_device(settings.device),
-        settings.precision,
+        device,
+        choose_precision(settings.precision, checkpoint.card, device),
         settings.channels_last,
         settings.runtime,
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.precision import Precision
+from models.precision import AUTO, Precision
 from service.engine.cpu_limit import cpu_limit
 from service.keys import read_keys
 from service.logs import LogFormat
@@ -27,7 +27,12 @@ class Settings(BaseSettings):
         (EMBEDDED_CHECKPOINTS,), description="Checkpoint files, or folders of them; the first of a task is its default"
     )
     device: str = Field("auto", description="cpu, cuda, cuda:1, or auto: the first CUDA device, else the CPU")
-    precision: Precision = Field(Precision.FLOAT32, description="What the networks compute in")
+    precision: str = Field(
+        AUTO,
+        pattern=f"^({AUTO}|{'|'.join(Precision)})$",
+        description="What networks compute in: float32, bfloat16, float16, or auto: bfloat16 where the processor has it"
+        " and the model's card says that it keeps the answers, else float32",
+    )
     runtime: str = Field(
         "auto",
         pattern="^(auto|openvino|torch)$",

@@ -18,6 +18,7 @@ SharedPath = Callable[[str], Path]
 
 os.environ.setdefault("UNIREPLKNET_ENGINE", "thread")  # tests/service/engine has the process that serves by default
 os.environ.setdefault("UNIREPLKNET_RUNTIME", "torch")  # the fastest to load; who tests others, or what comes, says so
+os.environ.setdefault("UNIREPLKNET_PRECISION", "float32")  # numbers that are compared must not depend on the processor
 if not torch.cuda.is_available():
     # Triton kernels run in its interpreter on CPU tensors. It must be told before a kernel is defined, which is when
     # kernels/triton_*.py is first imported; they are only ever reached by name on a CPU, so other tests notice nothing

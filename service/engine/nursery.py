@@ -139,9 +139,14 @@ class Nursery:
                 [sys.executable, "-c", PROGRAM, order],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={**PATIENCE, **thrift(self._kept), **os.environ, **ENVIRONMENT},
+                env={**engine_environment(self._kept), **os.environ, **ENVIRONMENT},
             )
         return self._control
+
+
+def engine_environment(kept: int = KEPT) -> dict[str, str]:
+    """By which an engine's libraries compute as they do, where the operator has not set it otherwise."""
+    return {**PATIENCE, **thrift(kept)}
 
 
 def thrift(kept: int) -> dict[str, str]:

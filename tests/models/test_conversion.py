@@ -18,6 +18,7 @@ from models.description import CheckpointError, Structure
 from models.heads.classification import ClassificationHead
 from models.hub import Published, download
 from models.perception import PerceptionModel
+from models.rounding import BFLOAT16_LIMIT
 from models.unireplknet import UniRepLKNet
 from models.upstream_network import describe, from_upstream
 from preprocessors.image import ImagePreprocessor
@@ -84,6 +85,7 @@ def test_report_tells_what_was_found_and_measured(tmp_path: Path) -> None:
         parameters=sum(value.numel() for value in deploy.values()),
         max_relative_error=report.max_relative_error,
         half_relative_error=None,
+        bfloat16_error=report.bfloat16_error,
         ignored={},
     )
     assert steps == ["read", "verify", "write"]
@@ -107,6 +109,15 @@ def test_half_precision_halves_the_file_and_tells_its_error(tmp_path: Path) -> N
     assert report.half_relative_error is not None
     assert 1e-5 < report.half_relative_error < 1e-2
     assert error(logits_of(report.checkpoint, IMAGE), reference_logits(weights, IMAGE)) < 1e-2
+
+
+@pytest.mark.parametrize("structure", Structure)
+def test_the_card_tells_what_bfloat16_does_to_the_logits(tmp_path: Path, structure: Structure) -> None:
+    theirs, out = stored(tmp_path, published_weights()), tmp_path / "ours.safetensors"
+    report = convert(theirs, out, name="ours", structure=structure, labels=LABELS)
+    assert report.bfloat16_error is not None
+    assert 1e-4 < report.bfloat16_error < BFLOAT16_LIMIT
+    assert Checkpoint.load(out).card.bfloat16_error == report.bfloat16_error
 
 
 def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: P
     assert (card.data, card.licence, card.split) == ("drawn", "CC0-1.0", "48 train, 16 validation, 16 test (given)")
     assert card.metrics["test_accuracy"] == pytest.approx(metrics["test"]["accuracy"], abs=1e-4)
     assert card.training["epochs"] == 12
+    assert card.bfloat16_error is not None
+    assert 1e-4 < card.bfloat16_error < 0.1
 
 
 def test_fine_tuning_starts_from_the_backbone_of_another_run(job: Job, tmp_path: Path) -> None:
