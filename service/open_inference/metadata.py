@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from service.engine.base import ModelInfo
+from service.health import check_readiness
 from service.open_inference.models import served
 from service.open_inference.outputs import BYTES, OUTPUTS
 from service.openapi import PROTOCOL_ERROR, problem_responses
@@ -33,8 +34,7 @@ def metadata_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/health/ready", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def ready() -> Json:
-        runtime.check_ready()
-        await runtime.check_engine()
+        await check_readiness(runtime)
         return {"ready": True}
 
     @router.get("/models", responses=problem_responses(503, shape=PROTOCOL_ERROR))
@@ -42,32 +42,41 @@ def metadata_router(runtime: Runtime) -> APIRouter:
         runtime.check_ready()
         return {"models": list(runtime.models)}
 
-    router.include_router(_model_router(runtime, "/models/{name:path}/versions/{version}"), include_in_schema=False)
-    router.include_router(_model_router(runtime, "/models/{name:path}"))
+    @router.get("/models/stats", responses=problem_responses(503, shape=PROTOCOL_ERROR))
+    async def all_stats() -> Json:
+        """Of every model; what Triton's client asks for where it names none."""
+        runtime.check_ready()
+        return {"model_stats": [runtime.statistics.told(model) for model in runtime.models.values()]}
+
+    _add_model_routes(router, runtime, "/models/{name:path}/versions/{version}", in_schema=False)
+    _add_model_routes(router, runtime, "/models/{name:path}", in_schema=True)
     return router
 
 
-def _model_router(runtime: Runtime, prefix: str) -> APIRouter:
-    router = APIRouter()
-    problems = problem_responses(404, 503, shape=PROTOCOL_ERROR)
+def _add_model_routes(router: APIRouter, runtime: Runtime, path: str, in_schema: bool) -> None:
+    """Straight into the router: the routes of a router inside another would not know their whole path, by which
+    requests are counted."""
+    about: Json = {
+        "responses": problem_responses(404, 503, shape=PROTOCOL_ERROR),
+        "include_in_schema": in_schema,
+    }
 
-    @router.get(f"{prefix}/ready", responses=problems)
+    @router.get(f"{path}/ready", **about)
     async def model_ready(request: Request, name: str) -> Json:
+        await check_readiness(runtime)
         return {"name": served(runtime, name, request).name, "ready": True}
 
-    @router.get(f"{prefix}/config", responses=problems)
+    @router.get(f"{path}/config", **about)
     async def config(request: Request, name: str) -> Json:
         return model_config(served(runtime, name, request))
 
-    @router.get(f"{prefix}/stats", responses=problems)
+    @router.get(f"{path}/stats", **about)
     async def stats(request: Request, name: str) -> Json:
         return {"model_stats": [runtime.statistics.told(served(runtime, name, request))]}
 
-    @router.get(prefix, responses=problems)
+    @router.get(path, **about)
     async def metadata(request: Request, name: str) -> Json:
         return model_metadata(served(runtime, name, request))
-
-    return router
 
 
 def model_metadata(model: ModelInfo) -> Json:
