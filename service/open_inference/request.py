@@ -9,8 +9,9 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import Problem, malformed
+from service.large_json import LongStrings, parse_json
 from service.open_inference.tensors import read_bytes
-from service.payload import check_count, decode_base64
+from service.payload import check_count, decode_base64, long_string
 
 BYTES = "BYTES"
 TEXT = "str"
@@ -68,14 +69,15 @@ def read_request(body: bytes, header_length: str | None, input_name: str, max_it
     if length == 0:
         return InferRequest([body], binary=True)
     try:
-        asked = InferBody.model_validate(orjson.loads(body[:length]))
+        content, strings = parse_json(body[:length])
+        asked = InferBody.model_validate(content)
     except orjson.JSONDecodeError as error:
         raise malformed(f"the request is not JSON: {error}") from error
     except pydantic.ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3])
         raise malformed(f"not a request of the Open Inference Protocol: {faults}") from error
     return InferRequest(
-        _read_files(_only_input(asked, input_name), memoryview(body)[length:], max_items),
+        _read_files(_only_input(asked, input_name), memoryview(body)[length:], strings, max_items),
         {name: value for name, value in asked.parameters.items() if name not in RESERVED},
         asked.outputs,
         asked.parameters.get("binary_data_output") is True,
@@ -102,7 +104,7 @@ def _only_input(asked: InferBody, name: str) -> InferInput:
     return tensor
 
 
-def _read_files(tensor: InferInput, binary: memoryview, max_items: int) -> list[bytes]:
+def _read_files(tensor: InferInput, binary: memoryview, strings: LongStrings, max_items: int) -> list[bytes]:
     count, size = math.prod(tensor.shape), tensor.parameters.get("binary_data_size")
     if not count:
         raise malformed(f"{tensor.name} has the shape {tensor.shape}, expected a file at least")
@@ -116,8 +118,8 @@ def _read_files(tensor: InferInput, binary: memoryview, max_items: int) -> list[
     texts = _flat(tensor.data, len(tensor.shape))
     if len(texts) != count:
         raise malformed(f"{tensor.name} has {len(texts)} elements, and the shape {tensor.shape}")
-    as_text = tensor.parameters.get("content_type") == TEXT
-    return [_text(value, i) if as_text else decode_base64(value, i) for i, value in enumerate(texts)]
+    read = _text if tensor.parameters.get("content_type") == TEXT else decode_base64
+    return [read(value, i, strings) for i, value in enumerate(texts)]
 
 
 def _flat(data: list[Any], axes: int) -> list[Any]:
@@ -129,10 +131,10 @@ def _flat(data: list[Any], axes: int) -> list[Any]:
     return data
 
 
-def _text(value: Any, index: int) -> bytes:
+def _text(value: Any, index: int, strings: LongStrings) -> bytes:
     if not isinstance(value, str):
         raise malformed(f"input {index} is a {type(value).__name__}, expected a text")
-    return value.encode()
+    return bytes(long_string(value, strings))
 
 
 def _timeout_s(given: Any) -> float:

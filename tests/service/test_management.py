@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from service.app import create_app
 from service.settings import Settings
+from tests.service.asgi import Client, Reply
 from tests.service.conftest import encoded, picture, wait_until_ready
 from tests.tiny import TINY, save_tiny
 
@@ -171,6 +173,39 @@ def test_who_was_let_in_is_answered_by_the_version_that_was_there(
         response = asking.result()
     assert (response.status_code, response.json()["model_version"]) == (200, old)
     assert server.post("/classify/image", content=PNG).json()["model_version"] == new
+
+
+class ReloadingUpload(Client):
+    """Replaces the model before the last chunk of its body."""
+
+    def __init__(self, server: TestClient, body: bytes, **headers: str) -> None:
+        super().__init__([body[:10], body[10:]], content_length=str(len(body)), **headers)
+        self.server = server
+
+    async def _receive(self) -> Message:
+        if len(self._chunks) == 1:
+            await asyncio.to_thread(post, self.server, "/models/tiny/load")
+        return await super()._receive()
+
+
+def upload(server: TestClient, path: str) -> Reply:
+    """A request that names a version, during which another takes its place."""
+    client = ReloadingUpload(server, PNG, inference_header_content_length="0")
+    assert server.portal is not None
+    return server.portal.call(client.ask, server.app, path)
+
+
+def test_a_version_that_was_replaced_during_the_upload_is_not_answered_by_another(
+    server: TestClient, folder: Path
+) -> None:
+    old = server.get("/models/tiny").json()["version"]
+    save_tiny("classify/image", folder / "tiny.safetensors", "tiny", seed=40)
+    reply = upload(server, f"/v2/models/tiny/versions/{old}/infer")
+    new = server.get("/models/tiny").json()["version"]
+    assert new != old
+    assert reply.status == 404
+    assert f"tiny is served in version {new}" in reply.problem["error"]
+    assert upload(server, f"/v2/models/tiny/versions/{new}/infer").status == 200
 
 
 def test_replacing_models_under_load_fails_nobody(server: TestClient, folder: Path) -> None:
