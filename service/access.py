@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Problem
 from service.headers import header
+from service.http_layer import HttpLayer
 from service.keys import Keys
 from service.rate import Rate, TokenBucket
 
@@ -17,24 +18,24 @@ PAGE = "/"
 SCHEME = "bearer"
 
 
-class Access:
+class Access(HttpLayer):
     """keys: those that are let in, all where there are none. rate: of each key, or None for any.
 
     administrators: keys that are let in, too, as often as they like.
     """
 
     def __init__(self, app: ASGIApp, keys: Keys, rate: Rate | None = None, administrators: Keys | None = None) -> None:
-        self.app, self.keys, self.rate = app, keys, rate
+        super().__init__(app)
+        self.keys, self.rate = keys, rate
         self.administrators = administrators or Keys(())
         self._buckets = [TokenBucket(rate) for _ in range(len(keys))] if rate else []
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            authorization = header(scope, b"authorization") or ""
-            key = _token(authorization)
-            scope["administrator"] = self.administrators.place(key) is not None
-            if len(self.keys) and not scope["administrator"] and not is_open(scope["path"]):
-                self._check(authorization, key)
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        authorization = header(scope, b"authorization") or ""
+        key = _token(authorization)
+        scope["administrator"] = self.administrators.place(key) is not None
+        if len(self.keys) and not scope["administrator"] and not is_open(scope["path"]):
+            self._check(authorization, key)
         await self.app(scope, receive, send)
 
     def _check(self, authorization: str, key: bytes) -> None:

@@ -18,6 +18,7 @@ from service.open_inference.inference import inference_router
 from service.open_inference.metadata import metadata_router
 from service.open_inference.repository import repository_router
 from service.openai_embeddings import openai_router
+from service.openai_models import openai_models_router
 from service.openapi import ProblemDetails
 from service.playground import playground_router
 from service.routes import task_router
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None, announce: Announce | None = Non
         task_router(runtime),
         timeseries_router(runtime),
         openai_router(runtime),
+        openai_models_router(runtime),
         catalogue_router(runtime),
         management_router(runtime),
         inference_router(runtime),

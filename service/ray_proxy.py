@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from service.headers import header
+from service.http_layer import HttpLayer
 from service.problem import Problem, problem_response
 
 OWN_PATHS = "/-/"  # Ray's, for its probes
@@ -41,14 +42,11 @@ def layers() -> list[Middleware]:
     return [Middleware(Refusals)]
 
 
-class Refusals:
+class Refusals(HttpLayer):
     """Replicas tell every refusal as problem+json; what says no to a client in plain text, or nothing, is the proxy."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(OWN_PATHS):
             await self.app(scope, receive, send)
             return
         refused: int | None = 500  # until there is an answer: that of a replica that dies never comes

@@ -41,6 +41,8 @@ def test_triton_finds_the_server_and_its_models(client: Any) -> None:
     assert client.get_model_config("tiny", version)["input"][0]["data_type"] == "TYPE_STRING"
     assert client.get_model_repository_index()[0]["state"] == "READY"
     assert client.get_inference_statistics("tiny")["model_stats"][0]["name"] == "tiny"
+    every = [model["name"] for model in client.get_inference_statistics()["model_stats"]]
+    assert every == [model["name"] for model in client.get_model_repository_index()]
 
 
 @pytest.mark.parametrize("binary_input", [True, False])
@@ -72,6 +74,16 @@ def test_triton_reads_refusals(client: Any) -> None:
         client.load_model("tiny")
     with pytest.raises(triton.InferenceServerException, match=r"\[415\].*gzip"):
         client.infer("tiny", [pictures(True)], request_compression_algorithm="gzip")
+
+
+def test_openai_lists_the_models_that_embed(address: str) -> None:
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="none") as client:
+        listed = [model.id for model in client.models.list()]
+        assert "tiny" in listed
+        assert "tiny-weather" not in listed
+        assert client.models.retrieve("tiny").object == "model"
+        with pytest.raises(openai.NotFoundError, match="no model is called 'nobody'"):
+            client.models.retrieve("nobody")
 
 
 def test_openai_embeds(address: str) -> None:
