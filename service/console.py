@@ -83,7 +83,9 @@ ANSWERS: dict[type, Callable[[Any], Table]] = {Classification: classification_ta
 
 
 def show_table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str) -> None:
-    table = Table(*columns, title=escape(title), caption=caption)
+    """Cells that do not fit are wrapped: cut off, the paths of one service look all the same."""
+    folding = (Column(name, overflow="fold") for name in columns)
+    table = Table(*folding, title=escape(title), caption=caption, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     out.print(table)
