@@ -1,6 +1,6 @@
-"""Who may ask: bearer tokens on every route but the probes and the empty page, and how often each may.
+"""Authentication by bearer token on every route but the probes and the playground's files, and the rate limit per key.
 
-Whether it is an administrator who asks is noted as `administrator`, for the routes that are for them alone.
+Whether an administrator is asking is noted as `administrator`, for the routes that only they may use.
 """
 
 import math
@@ -13,15 +13,15 @@ from service.http_layer import HttpLayer
 from service.keys import Keys
 from service.rate import Rate, TokenBucket
 
-OPEN = ("/health/", "/v2/health/", "/playground/")  # orchestrators have no key; the page asks for one
+OPEN = ("/health/", "/v2/health/", "/playground/")  # orchestrators have no key; the playground asks for one
 PAGE = "/"
 SCHEME = "bearer"
 
 
 class Access(HttpLayer):
-    """keys: those that are let in, all where there are none. rate: of each key, or None for any.
+    """keys: the keys accepted; without any, everybody is. rate: the limit of each key; None for no limit.
 
-    administrators: keys that are let in, too, as often as they like.
+    administrators: further keys, without a rate limit.
     """
 
     def __init__(self, app: ASGIApp, keys: Keys, rate: Rate | None = None, administrators: Keys | None = None) -> None:
@@ -50,7 +50,7 @@ class Access(HttpLayer):
         wait_s = self._buckets[place].take()
         if wait_s:
             after = str(max(1, math.ceil(wait_s)))
-            detail = f"this key may ask {rate.count} times in {rate.period_s:g} s: try again in {after} s"
+            detail = f"rate limit is {rate.count} requests per {rate.period_s:g} s: retry in {after} s"
             raise Problem(429, "rate_limited", detail, {"limit": rate.count}, {"Retry-After": after})
 
 
@@ -65,6 +65,6 @@ def is_open(path: str) -> bool:
 
 
 def _unauthorized(authorization: str) -> Problem:
-    fault = "is not known" if authorization else "is missing"
-    detail = f"the key {fault}: send one that the operator gave you, as the header Authorization: Bearer <key>"
+    fault = "the API key is not valid" if authorization else "an API key is required"
+    detail = f"{fault}: send a key issued by the operator in the header Authorization: Bearer <key>"
     return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})

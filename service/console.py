@@ -16,6 +16,7 @@ from models.postprocessors.base import InvalidOption
 from models.postprocessors.classification import Classification
 from models.postprocessors.forecast import Forecast
 from service.engine.base import ModelInfo
+from service.tasks import TASKS
 
 if TYPE_CHECKING:  # it brings the hub's client, which serving does not need
     from models.conversion import ConversionReport
@@ -48,10 +49,10 @@ def metrics(card: ModelCard) -> str:
 def show_serving(url: str, models: Sequence[ModelInfo]) -> None:
     """Where to look once the server answers."""
     err.print(models_table(models))
-    example = f"curl -F file=@FILE {url}/{models[0].path}"
+    example = f"curl -F file=@FILE {url}/{min((model.path for model in models), key=list(TASKS).index)}"
     err.print(
         Panel(
-            f"{url}/  try it in the browser\n{url}/docs  every endpoint\n{url}/models  what is served\n{example}",
+            f"{url}/  playground\n{url}/docs  API reference\n{url}/models  models being served\n{example}",
             title="Ready",
         )
     )
