@@ -1,8 +1,8 @@
-"""One table from what can go wrong to what the client is told, as problem+json (RFC 9457)."""
+"""One table from every exception to what the client is told, as problem+json (RFC 9457)."""
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -36,8 +36,15 @@ def not_ready(detail: str, retry_after_s: int = 1) -> Problem:
     return Problem(503, "not_ready", detail, headers={"Retry-After": str(retry_after_s)})
 
 
+def model_not_found(name: str | None, available: Iterable[str], path: str | None = None) -> Problem:
+    """name: None where any model of the path would do."""
+    named = "" if name is None else f" named {name!r}"
+    wanted = "" if path is None else f" for /{path}"
+    return Problem(404, "model_not_found", f"no model{named}{wanted}; available: {', '.join(available) or 'none'}")
+
+
 def draining() -> Problem:
-    detail = "the server is shutting down: another replica answers"
+    detail = "the server is shutting down: send the request to another replica"
     return Problem(503, "draining", detail, headers={"Retry-After": "1", "Connection": "close"})
 
 
@@ -59,17 +66,17 @@ def _whole_seconds(seconds: float) -> str:
 
 
 def _deadline_problem(error: DeadlineExceeded) -> Problem:
-    detail = "the time for this request is over: send fewer files, or allow for more by X-Request-Timeout-Ms"
+    detail = "deadline exceeded: send fewer files, or raise X-Request-Timeout-Ms"
     return Problem(504, "deadline_exceeded", detail)
 
 
 def _memory_problem(error: OutOfMemory) -> Problem:
-    detail = "the device has no memory for this input, even by itself: send a smaller one, or try again later"
+    detail = "this input alone exceeds the device memory: send a smaller one, or retry later"
     return Problem(503, "out_of_memory", detail, headers={"Retry-After": "1"})
 
 
 def _worker_problem(error: WorkerLost) -> Problem:
-    detail = f"the process that computes was lost and is being replaced ({error}): try again"
+    detail = f"the inference process crashed and is restarting ({error}): retry"
     return Problem(503, "worker_lost", detail, headers={"Retry-After": _whole_seconds(error.retry_after_s)})
 
 
@@ -104,13 +111,17 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     OutOfMemory: _memory_problem,
     WorkerLost: _worker_problem,
     DecodersUnavailable: lambda error: not_ready(str(error)),
-    ClientDisconnect: lambda error: Problem(CLIENT_CLOSED_REQUEST, "client_closed_request", "the client went away"),
-    Exception: lambda error: Problem(500, "internal", "the server failed; the request id finds it in its log"),
+    ClientDisconnect: lambda error: Problem(
+        CLIENT_CLOSED_REQUEST, "client_closed_request", "the client closed the connection"
+    ),
+    Exception: lambda error: Problem(
+        500, "internal", "internal error: the server log has the details under this request id"
+    ),
 }
 
 
 def answer_error(error: Exception, scope: Scope) -> Response:
-    """The response to any exception, by the first class of its ancestry that the table knows; its code is noted."""
+    """The response to an exception, by the first of its base classes in the table; notes the problem's code."""
     kind = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
     problem = PROBLEMS[kind](error)
     request_id = scope["request_id"]
@@ -122,7 +133,7 @@ def answer_error(error: Exception, scope: Scope) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Answer exceptions by the table; what nobody expected is left to Faults, which does not raise it again."""
+    """Answer exceptions by the table; unexpected ones are left to Faults, which does not raise them again."""
 
     async def handle(request: Request, error: Exception) -> Response:  # a plain function would be run on a thread
         return answer_error(error, request.scope)
@@ -136,7 +147,7 @@ def install(app: FastAPI) -> None:
 
 
 class Faults(HttpLayer):
-    """Answer what the layers inside raise by the table, and 500 without a stack trace for what nobody expected."""
+    """Answers what the inner layers raise by the table, and anything unexpected with 500, without a stack trace."""
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False

@@ -50,7 +50,11 @@ def array(results: Sequence[Forecast], seen: Perception) -> bytes:
 
 def only(results: Sequence[Forecast]) -> Forecast:
     if len(results) > 1:
-        raise Problem(422, "invalid_parameter", f"{len(results)} forecasts do not fit this format: send one history")
+        raise Problem(
+            422,
+            "invalid_parameter",
+            f"this format holds one forecast, not {len(results)}: send one history per request",
+        )
     return results[0]
 
 

@@ -75,12 +75,12 @@ class BodyLimit(HttpLayer):
             async with asyncio.timeout_at(until):
                 return await receive()
         except TimeoutError:
-            detail = f"the body was not complete after {self.timeout_s:g} s: send smaller or fewer files"
+            detail = f"the body did not arrive within {self.timeout_s:g} s: send smaller or fewer files"
             headers = {"Connection": "close"}
             raise Problem(408, "body_timeout", detail, {"limit": self.timeout_s}, headers) from None
 
     def _too_large(self, actual: int) -> Problem:
-        detail = f"the body has {actual} bytes or more, the limit is {self.limit}: send smaller or fewer files"
+        detail = f"the body has at least {actual} bytes, the limit is {self.limit}: send smaller or fewer files"
         extra = {"limit": self.limit, "actual": actual}
         return Problem(413, "body_too_large", detail, extra, {"Connection": "close"})
 

@@ -61,7 +61,7 @@ def openai_router(runtime: Runtime) -> APIRouter:
         asked, files = await off_loop(len(body), read_request, body, runtime.settings.max_items)
         model = find_model(runtime, asked.model)
         if not model.task.postprocessor.embeds:
-            raise Problem(422, "invalid_parameter", f"{model.name} answers /{model.path}, and makes no embeddings")
+            raise Problem(422, "invalid_parameter", f"{model.name} does not make embeddings: use /{model.path}")
         parsed = _options(model.path).parse(asked.model_dump(exclude={"input", "user"}))
         payload = Payload(files, {}, is_list=isinstance(asked.input, list))
         seen = await perceive_payload(runtime, model.path, payload, parsed, lambda model, parsed: None, started)

@@ -38,7 +38,9 @@ async def read_payload(request: Request, max_items: int, media_types: Container[
     reader = _read_raw if media_type in media_types else READERS.get(media_type, _read_raw)
     payload = await reader(request)
     if not payload.files:
-        raise malformed("no file in the request: send one as multipart part 'file', as the body, or base64 in 'inputs'")
+        raise malformed(
+            "no file in the request: send one as multipart part 'file', as the raw body, or as base64 in 'inputs'"
+        )
     check_count(len(payload.files), max_items)
     return payload
 
@@ -46,7 +48,7 @@ async def read_payload(request: Request, max_items: int, media_types: Container[
 def check_count(files: int, max_items: int) -> None:
     """Raises Problem 413."""
     if files > max_items:
-        detail = f"{files} files in one request, the limit is {max_items}: send several requests"
+        detail = f"{files} files in one request, the limit is {max_items}: split them over several requests"
         raise Problem(413, "too_many_items", detail, {"limit": max_items, "actual": files})
 
 

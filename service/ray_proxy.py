@@ -17,11 +17,11 @@ OWN_PATHS = "/-/"  # Ray's, for its probes
 PLAIN_TEXT = b"text/plain"
 RETRY_AFTER_S = "1"
 
-LOST = "the replica that computed was lost and is being replaced: try again"
-FULL = "every replica has all the requests it takes, and as many wait for one: try again in a moment"
-NONE = "no replica is there to answer: try again in a moment"
-LATE = "the cluster allows no more time for this request: send fewer files, or have its request_timeout_s raised"
-NOWHERE = "no application answers this path"
+LOST = "the replica crashed and is being replaced: retry"
+FULL = "all replicas are busy and the queue is full: retry in a moment"
+NONE = "no replica is available: retry in a moment"
+LATE = "deadline of the cluster exceeded: send fewer files, or raise request_timeout_s of its proxies"
+NOWHERE = "no application at this path"
 
 
 def _later(status: int, code: str, detail: str) -> Problem:

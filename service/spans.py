@@ -46,7 +46,7 @@ def _exporter(name: str, environment: Mapping[str, str]) -> Any:
     found = entry_points(group=EXPORTERS, name=entry)
     if not found:
         known = ", ".join(sorted(entry_points(group=EXPORTERS).names))
-        raise ValueError(f"the exporter {entry!r} of OTEL_TRACES_EXPORTER is not installed; there is: {known}")
+        raise ValueError(f"the exporter {entry!r} of OTEL_TRACES_EXPORTER is not installed; available: {known}")
     return next(iter(found)).load()()
 
 

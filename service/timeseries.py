@@ -74,7 +74,7 @@ def read_body(content: bytes) -> Body:
         raise malformed('the body must be an object such as {"model": "...", "inputs": [...], "options": {...}}')
     options = body.get("options")
     if isinstance(options, dict) and options.get("quantiles"):
-        raise malformed("quantiles are asked for, and only the mean is forecast: leave them out")
+        raise malformed("quantiles are not supported, only the mean forecast: remove the option")
     return body
 
 

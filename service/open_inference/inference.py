@@ -55,7 +55,9 @@ def refuse_compressed(request: Request) -> None:
     """Raises Problem 415."""
     coding = request.headers.get("content-encoding", "identity")
     if coding != "identity":
-        raise Problem(415, "unsupported_media_type", f"the body is in Content-Encoding {coding}: send it as it is")
+        raise Problem(
+            415, "unsupported_media_type", f"Content-Encoding {coding} is not supported: send the body uncompressed"
+        )
 
 
 async def _infer(runtime: Runtime, request: Request, model: ModelInfo, body: bytes, started: float) -> Response:

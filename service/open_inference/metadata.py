@@ -8,13 +8,14 @@ from fastapi import APIRouter, Request
 from service.engine.base import ModelInfo
 from service.health import check_readiness
 from service.open_inference.models import served
-from service.open_inference.outputs import BYTES, OUTPUTS
+from service.open_inference.outputs import OUTPUTS
+from service.open_inference.tensors import BYTES, FP32
 from service.openapi import PROTOCOL_ERROR, problem_responses
 from service.runtime import Runtime
 
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"]
 PLATFORM = "pytorch_unireplknet"
-CONFIG_TYPES = {"FP32": "TYPE_FP32", "BYTES": "TYPE_STRING"}
+CONFIG_TYPES = {FP32: "TYPE_FP32", BYTES: "TYPE_STRING"}
 
 Json = dict[str, Any]
 

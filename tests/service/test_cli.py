@@ -101,7 +101,7 @@ def test_predict_finds_the_model_that_can_read_a_file(tiny_checkpoints: tuple[Pa
 def test_predict_names_the_models_there_are(photo: Path, tiny_checkpoint: Path) -> None:
     status, output = run("predict", photo, "-c", tiny_checkpoint, "--model", "huge")
     assert status == 1
-    assert "there is: tiny (classify/image)" in output
+    assert "available: tiny (classify/image)" in output
 
 
 def test_predict_refuses_more_labels_than_there_are(photo: Path, tiny_checkpoint: Path) -> None:

@@ -95,9 +95,7 @@ def opened(browser: Any, site: str, guarded: str) -> Iterator[Callable[[], Page]
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
-        page.on(
-            "request", lambda sent: None if sent.url.startswith((site, guarded, "blob:")) else faults.append(sent.url)
-        )
+        page.on("request", lambda sent: None if sent.url.startswith(own) else faults.append(sent.url))
         return page
 
     yield watch

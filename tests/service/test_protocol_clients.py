@@ -68,7 +68,7 @@ def test_triton_ranks_labels_and_passes_options(client: Any) -> None:
 
 
 def test_triton_reads_refusals(client: Any) -> None:
-    with pytest.raises(triton.InferenceServerException, match=r"\[404\].*no model is called 'nobody'"):
+    with pytest.raises(triton.InferenceServerException, match=r"\[404\].*no model named 'nobody'"):
         client.infer("nobody", [pictures(True)])
     with pytest.raises(triton.InferenceServerException, match=r"\[403\].*--admin-keys"):
         client.load_model("tiny")
@@ -82,7 +82,7 @@ def test_openai_lists_the_models_that_embed(address: str) -> None:
         assert "tiny" in listed
         assert "tiny-weather" not in listed
         assert client.models.retrieve("tiny").object == "model"
-        with pytest.raises(openai.NotFoundError, match="no model is called 'nobody'"):
+        with pytest.raises(openai.NotFoundError, match="no model named 'nobody'"):
             client.models.retrieve("nobody")
 
 
@@ -95,7 +95,7 @@ def test_openai_embeds(address: str) -> None:
         }
         assert np.allclose(vectors["default"], vectors["float"], atol=1e-5)
         assert np.shape(vectors["float"]) == (2, 32)
-        with pytest.raises(openai.NotFoundError, match="no model is called 'nobody'") as caught:
+        with pytest.raises(openai.NotFoundError, match="no model named 'nobody'") as caught:
             client.embeddings.create(model="nobody", input=texts)
         assert caught.value.code == "model_not_found"
         with pytest.raises(openai.BadRequestError, match="input 0 is not base64"):
