@@ -94,7 +94,7 @@ def test_a_large_body_does_not_hold_up_other_requests() -> None:
     """The best of some tries: a busy machine is late by itself, and reading it in the event loop takes far longer."""
     file = os.urandom(22_000_000)
     body = orjson.dumps({"inputs": base64.b64encode(file).decode()})
-    late = []
+    late: list[float] = []
     while not late or (min(late) > LATE_S and len(late) < TRIES):
         payload, lateness = asyncio.run(read_while_watching(body))
         assert payload.files == [file]
