@@ -26,7 +26,10 @@ from service.runtime import Announce, Runtime
 from service.settings import Settings
 from service.timeseries import timeseries_router
 
-DESCRIPTION = "One large-kernel ConvNet, UniRepLKNet, behind one request grammar. Errors are application/problem+json."
+DESCRIPTION = (
+    "Classification, embeddings and forecasts by UniRepLKNet, one large-kernel ConvNet for every modality. "
+    "Errors are application/problem+json."
+)
 
 
 def _document_problems(app: FastAPI) -> None:

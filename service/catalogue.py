@@ -52,6 +52,7 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/models/{name:path}", responses=problems)
     def model(name: str) -> ModelDetails:
+        """One model, with its preprocessor and model card."""
         return ModelDetails(**_details(find_model(runtime, name)))
 
     @router.get("/labels/{name:path}", responses=problems)
@@ -61,6 +62,7 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/limits")
     def limits() -> Limits:
+        """The limits that requests must keep to."""
         return Limits(**{name: getattr(runtime.settings, name) for name in Limits.model_fields})
 
     return router

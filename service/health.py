@@ -25,13 +25,13 @@ def health_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/live", responses=problem)
     async def live() -> Health:
-        """200 while a restart would not help; 503 where the models could not be loaded."""
+        """200 unless only a restart can help; 503 if the models could not be loaded."""
         runtime.check_alive()
         return Health(status="live")
 
     @router.get("/ready", responses=problem)
     async def ready() -> Health:
-        """200 once every model is warmed up and the engine computes; 503 before, and once the server is told to end."""
+        """200 once every model has warmed up and the inference process responds; 503 before, and while draining."""
         await check_readiness(runtime)
         return Health(status="ready")
 

@@ -29,7 +29,7 @@ def management_router(runtime: Runtime) -> APIRouter:
 
     @router.post("/models/{name:path}/unload", responses=problems)
     async def unload(request: Request, name: str) -> dict[str, str]:
-        """Answered once the model has finished its open requests and its memory has been freed."""
+        """Unload a model; answered once it has finished its open requests and its memory is free."""
         check_administrator(request, runtime)
         await unload_model(runtime, name)
         return {"name": name}

@@ -12,7 +12,7 @@ from service.runtime import Runtime
 
 
 class OpenAiModel(BaseModel):
-    """created: when the server started, since checkpoints do not tell when they were made."""
+    """created: the start of the server, since checkpoints do not record when they were made."""
 
     id: str
     object: str = "model"
@@ -40,6 +40,7 @@ def openai_models_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/{name:path}", responses=problem_responses(404, 503, shape=OPENAI_ERROR), operation_id="openai_model")
     async def model(name: str) -> OpenAiModel:
+        """One model."""
         return described(find_model(runtime, name))
 
     return router

@@ -42,7 +42,7 @@ def timeseries_router(runtime: Runtime) -> APIRouter:
         model.postprocessor.check(ForecastOptions())
 
     async def forecast(request: Request) -> Response:
-        """The mean forecast; quantiles are not offered."""
+        """The mean forecast, in KServe's time series protocol; quantiles are not supported."""
         started = time.perf_counter()
         runtime.check_ready()
         content = await request.body()

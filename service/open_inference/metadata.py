@@ -1,4 +1,4 @@
-"""What servers of the protocol say of themselves and of their models."""
+"""Metadata, health and statistics in the Open Inference Protocol."""
 
 from importlib.metadata import version as installed
 from typing import Any
@@ -25,27 +25,31 @@ def metadata_router(runtime: Runtime) -> APIRouter:
 
     @router.get("")
     async def server() -> Json:
+        """Name, version and protocol extensions of the server."""
         about = {"name": "unireplknet-service", "version": installed("unireplknet-service")}
         return {**about, "extensions": EXTENSIONS}
 
     @router.get("/health/live", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def live() -> Json:
+        """As /health/live."""
         runtime.check_alive()
         return {"live": True}
 
     @router.get("/health/ready", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def ready() -> Json:
+        """As /health/ready."""
         await check_readiness(runtime)
         return {"ready": True}
 
     @router.get("/models", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def models() -> Json:
+        """Names of the models being served."""
         runtime.check_ready()
         return {"models": list(runtime.models)}
 
     @router.get("/models/stats", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def all_stats() -> Json:
-        """Of every model; what Triton's client asks for where it names none."""
+        """Counts and durations of every model since it was loaded."""
         runtime.check_ready()
         return {"model_stats": [runtime.statistics.told(model) for model in runtime.models.values()]}
 
@@ -55,8 +59,7 @@ def metadata_router(runtime: Runtime) -> APIRouter:
 
 
 def _add_model_routes(router: APIRouter, runtime: Runtime, path: str, in_schema: bool) -> None:
-    """Straight into the router: the routes of a router inside another would not know their whole path, by which
-    requests are counted."""
+    """Not by a router inside the router, whose routes would not know their full path: metrics are labelled by it."""
     about: Json = {
         "responses": problem_responses(404, 503, shape=PROTOCOL_ERROR),
         "include_in_schema": in_schema,
@@ -64,19 +67,23 @@ def _add_model_routes(router: APIRouter, runtime: Runtime, path: str, in_schema:
 
     @router.get(f"{path}/ready", **about)
     async def model_ready(request: Request, name: str) -> Json:
+        """200 if the server is ready and serves the model."""
         await check_readiness(runtime)
         return {"name": served(runtime, name, request).name, "ready": True}
 
     @router.get(f"{path}/config", **about)
     async def config(request: Request, name: str) -> Json:
+        """Triton's model configuration."""
         return model_config(served(runtime, name, request))
 
     @router.get(f"{path}/stats", **about)
     async def stats(request: Request, name: str) -> Json:
+        """Counts and durations since the model was loaded."""
         return {"model_stats": [runtime.statistics.told(served(runtime, name, request))]}
 
     @router.get(path, **about)
     async def metadata(request: Request, name: str) -> Json:
+        """Inputs and outputs of the model."""
         return model_metadata(served(runtime, name, request))
 
 
