@@ -93,18 +93,18 @@ def show_table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]
 
 
 def show_conversion(report: "ConversionReport") -> None:
-    error = "nothing was fused"
+    error = "not fused"
     if report.max_relative_error is not None:
         error = f"{report.max_relative_error:.1e} of the largest logit"
     table = Table("", "", title=escape(str(report.checkpoint)), title_justify="left", show_header=False)
-    table.add_row("network", f"variant {report.variant or 'of its own'}, {report.parameters:,} parameters")
+    table.add_row("network", f"variant {report.variant or 'custom'}, {report.parameters:,} parameters")
     table.add_row("classes", str(report.classes))
     table.add_row("structure", f"{report.source_structure} -> {report.structure}")
-    table.add_row("fused against unfused", error)
+    table.add_row("fused vs. unfused", error)
     if report.half_relative_error is not None:
-        table.add_row("float16 against float32", f"{report.half_relative_error:.1e} of the largest logit")
+        table.add_row("float16 vs. float32", f"{report.half_relative_error:.1e} of the largest logit")
     for part, count in report.ignored.items():
-        table.add_row("left out", f"{count} tensors of {part}")
+        table.add_row("dropped", f"{count} tensors of {part}")
     out.print(table)
 
 
