@@ -11,13 +11,20 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from models.config import BackboneConfig
-from models.description import FORMAT, VERSION, CheckpointError, ModelCard, Options, Structure, read_description
+from models.description import (
+    FORMAT,
+    VERSION,
+    CheckpointError,
+    ModelCard,
+    Options,
+    Structure,
+    read_description,
+    shortened,
+)
 from models.heads.base import Head
 from models.perception import PerceptionModel
 from models.reparam import reparameterize
 from models.unireplknet import UniRepLKNet
-
-SHOWN_KEYS = 6
 
 
 @dataclass(frozen=True)
@@ -91,11 +98,6 @@ def check_keys(expected: dict[str, Tensor], found: dict[str, Tensor], name: str)
         "not of this network": sorted(found.keys() - expected.keys()),
         "of another shape": shapes,
     }
-    told = "; ".join(f"{len(keys)} {kind} ({_shorten(keys)})" for kind, keys in problems.items() if keys)
+    told = "; ".join(f"{len(keys)} {kind} ({shortened(keys)})" for kind, keys in problems.items() if keys)
     if told:
         raise CheckpointError(f"the weights of {name} do not fit the network they are meant for: {told}")
-
-
-def _shorten(keys: list[str]) -> str:
-    more = len(keys) - SHOWN_KEYS
-    return ", ".join(keys[:SHOWN_KEYS]) + (f" and {more} more" if more > 0 else "")

@@ -1,6 +1,7 @@
 """What a checkpoint says of itself, read without its weights and without torch."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 FORMAT = "unireplknet-checkpoint"
 VERSION = 1
+SHOWN_KEYS = 6
 
 Options = dict[str, Any]
 
@@ -56,3 +58,9 @@ def read_description(path: Path) -> Options:
     if (described.pop("format", None), described.pop("version", None)) != (FORMAT, VERSION):
         raise CheckpointError(f"{path} is of another format version, expected {FORMAT} {VERSION}: convert it again")
     return described
+
+
+def shortened(keys: Sequence[str]) -> str:
+    """The first names of a long list, for messages."""
+    more = len(keys) - SHOWN_KEYS
+    return ", ".join(keys[:SHOWN_KEYS]) + (f" and {more} more" if more > 0 else "")

@@ -14,11 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.description import CheckpointError
+from models.description import CheckpointError, shortened
 
 WRAPPERS = ("model", "state_dict", "module", "model_ema")  # the first that is there holds the published weights
 PARALLEL, TRUNK, AVERAGE = "module.", "backbone.", "ema_"
-SHOWN_KEYS = 6
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def _unwrap(loaded: Any, path: Path) -> dict[str, Tensor]:
 def _only_tensors(loaded: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
     others = [str(key) for key, value in loaded.items() if not isinstance(value, Tensor)]
     if others or not loaded:
-        told = ", ".join(others[:SHOWN_KEYS]) or "nothing at all"
+        told = shortened(others) or "nothing at all"
         raise CheckpointError(
             f"{path} holds {told} beside or instead of tensors, expected a state_dict, "
             f"or one under {', '.join(WRAPPERS)}: save the state_dict alone"

@@ -1,6 +1,6 @@
-"""Who may ask: bearer tokens on every route but the probes and the empty page, and how often each may.
+"""Authentication by bearer token on every route but the probes and the playground's files, and the rate limit per key.
 
-Whether it is an administrator who asks is noted as `administrator`, for the routes that are for them alone.
+Whether an administrator is asking is noted as `administrator`, for the routes that only they may use.
 """
 
 import math
@@ -9,32 +9,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Problem
 from service.headers import header
+from service.http_layer import HttpLayer
 from service.keys import Keys
 from service.rate import Rate, TokenBucket
 
-OPEN = ("/health/", "/v2/health/", "/playground/")  # orchestrators have no key; the page asks for one
+OPEN = ("/health/", "/v2/health/", "/playground/")  # orchestrators have no key; the playground asks for one
 PAGE = "/"
 SCHEME = "bearer"
 
 
-class Access:
-    """keys: those that are let in, all where there are none. rate: of each key, or None for any.
+class Access(HttpLayer):
+    """keys: the keys accepted; without any, everybody is. rate: the limit of each key; None for no limit.
 
-    administrators: keys that are let in, too, as often as they like.
+    administrators: further keys, without a rate limit.
     """
 
     def __init__(self, app: ASGIApp, keys: Keys, rate: Rate | None = None, administrators: Keys | None = None) -> None:
-        self.app, self.keys, self.rate = app, keys, rate
+        super().__init__(app)
+        self.keys, self.rate = keys, rate
         self.administrators = administrators or Keys(())
         self._buckets = [TokenBucket(rate) for _ in range(len(keys))] if rate else []
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            authorization = header(scope, b"authorization") or ""
-            key = _token(authorization)
-            scope["administrator"] = self.administrators.place(key) is not None
-            if len(self.keys) and not scope["administrator"] and not is_open(scope["path"]):
-                self._check(authorization, key)
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        authorization = header(scope, b"authorization") or ""
+        key = _token(authorization)
+        scope["administrator"] = self.administrators.place(key) is not None
+        if len(self.keys) and not scope["administrator"] and not is_open(scope["path"]):
+            self._check(authorization, key)
         await self.app(scope, receive, send)
 
     def _check(self, authorization: str, key: bytes) -> None:
@@ -49,7 +50,7 @@ class Access:
         wait_s = self._buckets[place].take()
         if wait_s:
             after = str(max(1, math.ceil(wait_s)))
-            detail = f"this key may ask {rate.count} times in {rate.period_s:g} s: try again in {after} s"
+            detail = f"rate limit is {rate.count} requests per {rate.period_s:g} s: retry in {after} s"
             raise Problem(429, "rate_limited", detail, {"limit": rate.count}, {"Retry-After": after})
 
 
@@ -64,6 +65,6 @@ def is_open(path: str) -> bool:
 
 
 def _unauthorized(authorization: str) -> Problem:
-    fault = "is not known" if authorization else "is missing"
-    detail = f"the key {fault}: send one that the operator gave you, as the header Authorization: Bearer <key>"
+    fault = "the API key is not valid" if authorization else "an API key is required"
+    detail = f"{fault}: send a key issued by the operator in the header Authorization: Bearer <key>"
     return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})

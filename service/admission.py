@@ -22,15 +22,13 @@ class Overloaded(Exception):
     reason: str = "items"
 
     def __str__(self) -> str:
-        return (
-            f"{DETAILS[self.reason].format(self.waiting, self.limit)}: try again in {math.ceil(self.retry_after_s)} s"
-        )
+        return f"{DETAILS[self.reason].format(self.waiting, self.limit)}: retry in {math.ceil(self.retry_after_s)} s"
 
 
 DETAILS = {
-    "items": "{:g} samples wait already, the limit is {:g}",
-    "bytes": "{:.0f} bytes wait already, the limit is {:.0f}",
-    "wait": "the answer would have to wait for {:.1f} s, the limit is {:.1f} s",
+    "items": "the queue is full: {:g} samples, the limit is {:g}",
+    "bytes": "the queue is full: {:.0f} bytes, the limit is {:.0f}",
+    "wait": "the predicted wait is {:.1f} s, the limit is {:.1f} s",
 }
 
 

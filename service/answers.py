@@ -18,7 +18,7 @@ NPY = "application/x-npy"
 
 
 class Timing(BaseModel):
-    """Milliseconds: decoding, waiting for the device, the shared forward pass, and all of it."""
+    """In milliseconds: decoding, waiting for the device, the shared forward pass, and the total."""
 
     decode: float
     queue: float
@@ -27,7 +27,7 @@ class Timing(BaseModel):
 
 
 class Provenance(BaseModel):
-    """Who answered."""
+    """The model that answered."""
 
     id: str
     model: str

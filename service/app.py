@@ -18,6 +18,7 @@ from service.open_inference.inference import inference_router
 from service.open_inference.metadata import metadata_router
 from service.open_inference.repository import repository_router
 from service.openai_embeddings import openai_router
+from service.openai_models import openai_models_router
 from service.openapi import ProblemDetails
 from service.playground import playground_router
 from service.routes import task_router
@@ -25,7 +26,10 @@ from service.runtime import Announce, Runtime
 from service.settings import Settings
 from service.timeseries import timeseries_router
 
-DESCRIPTION = "One large-kernel ConvNet, UniRepLKNet, behind one request grammar. Errors are application/problem+json."
+DESCRIPTION = (
+    "Classification, embeddings and forecasts by UniRepLKNet, one large-kernel ConvNet for every modality. "
+    "Errors are application/problem+json."
+)
 
 
 def _document_problems(app: FastAPI) -> None:
@@ -61,6 +65,7 @@ def create_app(settings: Settings | None = None, announce: Announce | None = Non
         task_router(runtime),
         timeseries_router(runtime),
         openai_router(runtime),
+        openai_models_router(runtime),
         catalogue_router(runtime),
         management_router(runtime),
         inference_router(runtime),

@@ -11,6 +11,7 @@ from service.call import CURRENT_CALL, Call
 from service.departure import Departure
 from service.errors import draining, malformed
 from service.headers import header
+from service.http_layer import HttpLayer
 from service.lane import DeadlineExceeded
 from service.priority import Priority
 from service.probes import is_probe
@@ -19,18 +20,19 @@ from service.traffic import Traffic
 MILLISECONDS = re.compile(r"0*[1-9][0-9]{0,9}")
 
 
-class Calls:
+class Calls(HttpLayer):
     """Ends the work for a request whose time is over (504), or whose client has gone (499, in the log alone).
 
     timeout_s: for requests that name none by X-Request-Timeout-Ms. max_timeout_s: the most that they get.
     """
 
     def __init__(self, app: ASGIApp, traffic: Traffic, timeout_s: float, max_timeout_s: float) -> None:
-        self.app, self.traffic = app, traffic
+        super().__init__(app)
+        self.traffic = traffic
         self.timeout_s, self.max_timeout_s = timeout_s, max_timeout_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_probe(scope["path"]):
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_probe(scope["path"]):
             await self.app(scope, receive, send)
             return
         if self.traffic.draining:

@@ -1,4 +1,4 @@
-"""GET /models, /models/{name}, /labels/{name}, /limits: what is served, by whom it was trained, and what it accepts."""
+"""GET /models, /models/{name}, /labels/{name}, /limits: the models being served and what they accept."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from service.engine.base import ModelInfo
-from service.errors import Problem
+from service.errors import model_not_found
 from service.openapi import problem_responses
 from service.runtime import Runtime
 
@@ -24,7 +24,7 @@ class ModelSummary(BaseModel):
 
 
 class ModelDetails(ModelSummary):
-    """With the constructor arguments of its preprocessor, and its card: data, licence, split, metrics, training."""
+    """With its preprocessor's parameters and its model card: data, licence, split, metrics, training."""
 
     parameters: int
     preprocessor: dict[str, Any]
@@ -46,12 +46,13 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/models", responses=problem_responses(503))
     def models() -> list[ModelSummary]:
-        """Every model that answers; the first of a task is its default."""
+        """The models being served; the first of a task is the task's default."""
         runtime.check_ready()
         return [ModelSummary(**summary(model)) for model in runtime.models.values()]
 
     @router.get("/models/{name:path}", responses=problems)
     def model(name: str) -> ModelDetails:
+        """One model, with its preprocessor and model card."""
         return ModelDetails(**_details(find_model(runtime, name)))
 
     @router.get("/labels/{name:path}", responses=problems)
@@ -61,17 +62,17 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/limits")
     def limits() -> Limits:
+        """The limits that requests must keep to."""
         return Limits(**{name: getattr(runtime.settings, name) for name in Limits.model_fields})
 
     return router
 
 
 def find_model(runtime: Runtime, name: str) -> ModelInfo:
-    """Raises Problem 404 naming those there are, and 503 while models load."""
+    """Raises Problem 404 that names the available ones, and 503 while models load."""
     runtime.check_ready()
     if name not in runtime.models:
-        known = ", ".join(runtime.models) or "none"
-        raise Problem(404, "model_not_found", f"no model is called {name!r}; there is: {known}")
+        raise model_not_found(name, runtime.models)
     return runtime.models[name]
 
 

@@ -16,7 +16,7 @@ from service.tasks import TASKS
 
 
 class WithTraining(TyperGroup):
-    """What trains is imported when it is asked for: it brings torch, for which `serve` has no use."""
+    """Imports the training code only when it is asked for: it brings torch, which `serve` does not need."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), "train"]
@@ -32,24 +32,28 @@ class WithTraining(TyperGroup):
 app = typer.Typer(
     name="unireplknet",
     cls=WithTraining,
-    help="Serve UniRepLKNet models, try them on files, convert published weights, train your own.",
+    help="Serve UniRepLKNet models, run them on files, convert published weights, train your own.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # its tables cut off the names of flags in narrow terminals
     pretty_exceptions_show_locals=False,
 )
 app.command()(bench)
 
 Checkpoints = Annotated[
-    list[Path], typer.Option("--checkpoints", "-c", help="Checkpoint files, or folders of them; may be repeated")
+    list[Path],
+    typer.Option(
+        "--checkpoints", "-c", help="Checkpoint file or folder; may be repeated", show_default="the included models"
+    ),
 ]
 
 
 @app.command()
 @with_settings
 def serve(settings: Settings) -> None:
-    """Start the HTTP server. Every flag is also an environment variable: UNIREPLKNET_PORT=9000.
+    """Start the HTTP server.
 
-    Without flags it serves the small models that come with the project.
+    Without flags it serves the small models included in this project. Every flag has an environment variable:
+    UNIREPLKNET_PORT=9000 is the same as --port 9000.
     """
     from service.server import run_server
 
@@ -58,7 +62,7 @@ def serve(settings: Settings) -> None:
 
 @app.command()
 def models(checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS]) -> None:  # noqa: B006 (typer reads it)
-    """List the models that `serve` would serve, with what they were trained on and how well they do."""
+    """List the models that `serve` would load, with their test metrics."""
     from service.engine.model_info import model_info
     from service.prediction import load
 
@@ -70,15 +74,17 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="Files to classify or forecast", exists=True, dir_okay=False)],
     checkpoints: Checkpoints = [EMBEDDED_CHECKPOINTS],  # noqa: B006 (typer reads it)
     task: Annotated[
-        str | None, typer.Option(help=f"One of: {', '.join(TASKS)}; by default the first that can read the file")
+        str | None, typer.Option(help=f"One of {', '.join(TASKS)}; by default the first that can read the file")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Name of the model; by default the task's first")] = None,
-    top_k: Annotated[int, typer.Option(help="Labels to show, 0 for all")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs")] = False,
+    model: Annotated[str | None, typer.Option(help="Model to use; by default the task's first")] = None,
+    top_k: Annotated[int, typer.Option(help="Labels to show; 0 for all")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line")] = False,
 ) -> None:
-    """Classify or forecast files here and now, without a server.
+    """Classify or forecast files locally, without a server.
 
-    Example: unireplknet predict photo.jpg word.wav stations.csv --top-k 3
+    \b
+    Example:
+      unireplknet predict photo.jpg word.wav stations.csv --top-k 3
     """
     from service.prediction import choose, load, predict_file
 
@@ -90,15 +96,17 @@ def predict(
 
 @app.command()
 def backtest(
-    checkpoint: Annotated[Path, typer.Argument(help="A weather model", exists=True, dir_okay=False)],
-    data: Annotated[Path, typer.Argument(help="A history of weather stations, months long", exists=True)],
-    stride: Annotated[int, typer.Option(help="Hours from forecast to forecast", min=1)] = 24,
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of a weather model", exists=True, dir_okay=False)],
+    data: Annotated[Path, typer.Argument(help="Weather station history of several months", exists=True)],
+    stride: Annotated[int, typer.Option(help="Hours between forecasts", min=1)] = 24,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="All lead times, for programs")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all lead times as JSON")] = False,
 ) -> None:
-    """Judge a weather model on past weather, beside the forecasts that cost nothing.
+    """Backtest a weather model against persistence baselines.
 
-    Example: unireplknet backtest checkpoints/brazil-wind.safetensors wind/test.npz
+    \b
+    Example:
+      unireplknet backtest checkpoints/brazil-wind.safetensors wind/test.npz
     """
     from training.backtest import COLUMNS, table
     from training.backtest import backtest as run
@@ -114,23 +122,27 @@ def backtest(
 
 @app.command()
 def convert(
-    source: Annotated[str, typer.Argument(help="A file of the authors' weights, or a published name")],
-    target: Annotated[Path, typer.Argument(help="Where to write the checkpoint, such as t.safetensors")],
+    source: Annotated[str, typer.Argument(help="File of the authors' weights, or the name of a published model")],
+    target: Annotated[Path, typer.Argument(help="Checkpoint to write, such as t.safetensors")],
     structure: Annotated[
-        Structure, typer.Option(help="deploy to serve, training to fine-tune from")
+        Structure, typer.Option(help="deploy: for serving; training: for fine-tuning")
     ] = Structure.DEPLOY,
-    name: Annotated[str | None, typer.Option(help="Name of the model; by default the source's")] = None,
+    name: Annotated[str | None, typer.Option(help="Model name; by default the source's")] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Text file of class names, a line each, where they are not ImageNet's")
+        Path | None, typer.Option(help="Text file with one class name per line; by default ImageNet's classes")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Side of the input; by default the published file's, else 224")
+        int | None, typer.Option(help="Input size in pixels; by default the published model's, otherwise 224")
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store the weights in float16")] = False,
 ) -> None:
-    """Turn published weights into a checkpoint: read safely, re-parameterize, verify, write.
+    """Convert published weights into a checkpoint of this service.
 
-    Example: unireplknet convert unireplknet_t_in1k t.safetensors
+    The file is read without executing anything in it, re-parameterized, and verified before it is written.
+
+    \b
+    Example:
+      unireplknet convert unireplknet_t_in1k t.safetensors
     """
     from models.conversion import convert as run
     from models.hub import HubError

@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP: in the form of all problems."""
-        self._refuse(malformed("this is no HTTP/1.1 request that can be read: send one by an HTTP client"))
+        self._refuse(malformed("not a valid HTTP/1.1 request: use an HTTP client"))
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self.head_timeout_s, self._time_is_over)
@@ -89,10 +89,10 @@ class Connection(HttpToolsProtocol):
 
 
 def _too_large(actual: int, limit: int) -> Problem:
-    detail = f"the headers have {actual} bytes or more, the limit is {limit}: send fewer and shorter ones"
+    detail = f"the headers have at least {actual} bytes, the limit is {limit}: send fewer or shorter headers"
     return Problem(431, "headers_too_large", detail, {"limit": limit, "actual": actual})
 
 
 def _too_slow(limit: float) -> Problem:
-    detail = f"the headers were not complete after {limit:g} s: send the whole request at once"
+    detail = f"the headers did not arrive within {limit:g} s: send the request without pauses"
     return Problem(408, "header_timeout", detail, {"limit": limit})

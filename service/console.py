@@ -16,6 +16,7 @@ from models.postprocessors.base import InvalidOption
 from models.postprocessors.classification import Classification
 from models.postprocessors.forecast import Forecast
 from service.engine.base import ModelInfo
+from service.tasks import TASKS
 
 if TYPE_CHECKING:  # it brings the hub's client, which serving does not need
     from models.conversion import ConversionReport
@@ -48,10 +49,10 @@ def metrics(card: ModelCard) -> str:
 def show_serving(url: str, models: Sequence[ModelInfo]) -> None:
     """Where to look once the server answers."""
     err.print(models_table(models))
-    example = f"curl -F file=@FILE {url}/{models[0].path}"
+    example = f"curl -F file=@FILE {url}/{min((model.path for model in models), key=list(TASKS).index)}"
     err.print(
         Panel(
-            f"{url}/  try it in the browser\n{url}/docs  every endpoint\n{url}/models  what is served\n{example}",
+            f"{url}/  playground\n{url}/docs  API reference\n{url}/models  models being served\n{example}",
             title="Ready",
         )
     )
@@ -83,27 +84,29 @@ ANSWERS: dict[type, Callable[[Any], Table]] = {Classification: classification_ta
 
 
 def show_table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str) -> None:
-    table = Table(*columns, title=escape(title), caption=caption)
+    """Cells that do not fit are wrapped: cut off, the paths of one service look all the same."""
+    folding = (Column(name, overflow="fold") for name in columns)
+    table = Table(*folding, title=escape(title), caption=caption, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     out.print(table)
 
 
 def show_conversion(report: "ConversionReport") -> None:
-    error = "nothing was fused"
+    error = "not fused"
     if report.max_relative_error is not None:
         error = f"{report.max_relative_error:.1e} of the largest logit"
     table = Table("", "", title=escape(str(report.checkpoint)), title_justify="left", show_header=False)
-    table.add_row("network", f"variant {report.variant or 'of its own'}, {report.parameters:,} parameters")
+    table.add_row("network", f"variant {report.variant or 'custom'}, {report.parameters:,} parameters")
     table.add_row("classes", str(report.classes))
     table.add_row("structure", f"{report.source_structure} -> {report.structure}")
-    table.add_row("fused against unfused", error)
+    table.add_row("fused vs. unfused", error)
     if report.half_relative_error is not None:
-        table.add_row("float16 against float32", f"{report.half_relative_error:.1e} of the largest logit")
+        table.add_row("float16 vs. float32", f"{report.half_relative_error:.1e} of the largest logit")
     if report.bfloat16_error is not None:
-        table.add_row("bfloat16 against float32", f"{report.bfloat16_error:.1e} of the largest output")
+        table.add_row("bfloat16 vs. float32", f"{report.bfloat16_error:.1e} of the largest output")
     for part, count in report.ignored.items():
-        table.add_row("left out", f"{count} tensors of {part}")
+        table.add_row("dropped", f"{count} tensors of {part}")
     out.print(table)
 
 

@@ -68,12 +68,12 @@ class DecodePool:
                 answer = await self._decode(await self._started(room), preprocessor, payload, options)
             except DecodeWorkerLost as error:
                 self._check_open()
-                log.error("%s: it is replaced", error)
+                log.error("%s; restarting it", error)
                 continue
             if isinstance(answer, PayloadError):
                 raise answer
             return answer
-        raise DecodersUnavailable("the decode workers stop as soon as they start; see the log, and try again later")
+        raise DecodersUnavailable("the decode workers fail to start: see the server log, and retry later")
 
     async def rehearse(self, preprocessor: Preprocessor[Any]) -> Sample | None:
         """Have every worker that is idle decode a specimen, so that the first file takes no longer than others.
@@ -85,7 +85,7 @@ class DecodePool:
         outcomes = await asyncio.gather(*decodes, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
-                log.debug("the specimen of %s was not decoded: %s", type(preprocessor).__name__, outcome)
+                log.debug("the sample file of %s was not decoded: %s", type(preprocessor).__name__, outcome)
         return next((outcome for outcome in outcomes if isinstance(outcome, Sample)), None)
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import orjson
 from starlette.responses import Response
 
-from service.problem import Problem
+from service.problem import Problem, problem_response
 
 
 def protocol_error(problem: Problem, request_id: str) -> Response:
@@ -20,4 +20,9 @@ def openai_error(problem: Problem, request_id: str) -> Response:
     return Response(orjson.dumps({"error": error}), problem.status, dict(problem.headers), "application/json")
 
 
-DIALECTS: dict[str, Callable[[Problem, str], Response]] = {"/v2": protocol_error, "/v1/embeddings": openai_error}
+# By the first prefix that fits; elsewhere problem+json
+DIALECTS: dict[str, Callable[[Problem, str], Response]] = {
+    "/v2": protocol_error,
+    "/v1/timeseries": problem_response,
+    "/v1": openai_error,
+}

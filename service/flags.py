@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from service.settings import Settings
 
 PATHS = tuple[Path, ...]
+SWITCH = bool | None
 
 
 def with_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
@@ -38,22 +39,40 @@ def read_settings(flags: dict[str, Any]) -> Settings:
         raise typer.BadParameter(faults) from error
 
 
-def _flag(name: str, info: FieldInfo) -> inspect.Parameter:
+def default_text(info: FieldInfo) -> str:
+    """A setting's default as people write it; empty where its description says what happens by default."""
     default = info.get_default(call_default_factory=True, validated_data={})
-    shown = (
-        ", ".join(place.name for place in default)
-        if info.annotation == PATHS
-        else str(getattr(default, "value", default))
-    )
+    if info.annotation == PATHS:
+        return ", ".join(place.name for place in default)
+    if default is None:
+        return ""
+    return f"{default:g}" if isinstance(default, float) else str(getattr(default, "value", default))
+
+
+def _flag(name: str, info: FieldInfo) -> inspect.Parameter:
+    default = default_text(info)
     option = typer.Option(
-        None,
-        f"--{name.replace('_', '-')}",
-        help=info.description,
-        show_default=shown,
-        envvar=f"UNIREPLKNET_{name.upper()}",
+        None,  # so that environment variables and the settings' own defaults apply
+        f"{flag_name(name)}/{flag_name(f'no_{name}')}" if info.annotation == SWITCH else flag_name(name),
+        help=f"{info.description}  [default: {default}]" if default else info.description,
+        show_default=False,
+        metavar=_metavar(info),
+        envvar=environment_variable(name),
         show_envvar=False,
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=_flag_type(info))
+
+
+def flag_name(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
+
+
+def environment_variable(setting: str) -> str:
+    return f"{Settings.model_config['env_prefix']}{setting.upper()}"
+
+
+def _metavar(info: FieldInfo) -> str | None:
+    return "PATH" if info.annotation == PATHS else None
 
 
 def _flag_type(info: FieldInfo) -> Any:

@@ -50,15 +50,19 @@ def array(results: Sequence[Forecast], seen: Perception) -> bytes:
 
 def only(results: Sequence[Forecast]) -> Forecast:
     if len(results) > 1:
-        raise Problem(422, "invalid_parameter", f"{len(results)} forecasts do not fit this format: send one history")
+        raise Problem(
+            422,
+            "invalid_parameter",
+            f"this format holds one forecast, not {len(results)}: send one history per request",
+        )
     return results[0]
 
 
 FORMATS: dict[type, dict[str, Format]] = {
-    Classification: {"hf": Format(JSON, bare_labels, "a bare list of label and score", accept=False)},
+    Classification: {"hf": Format(JSON, bare_labels, "only the list of labels and scores", accept=False)},
     Forecast: {
-        "plot": Format("image/svg+xml", plot, "a picture of history and forecast, SVG"),
-        "npy": Format(NPY, array, "hours x stations, float32"),
+        "plot": Format("image/svg+xml", plot, "an SVG plot of history and forecast"),
+        "npy": Format(NPY, array, "hours x stations in float32"),
     },
 }
 
@@ -67,7 +71,9 @@ def format_options(result_type: type) -> type:
     """A dataclass of the option `format`, with the names that the result can take."""
     formats = FORMATS.get(result_type, {})
     names = StrEnum(f"{result_type.__name__}Format", {name.upper(): name for name in (FULL, *formats)})  # type: ignore[misc]
-    about = "; ".join(["full: everything, JSON", *(f"{name}: {known.about}" for name, known in formats.items())])
+    about = "; ".join(
+        ["full: the whole answer as JSON", *(f"{name}: {known.about}" for name, known in formats.items())]
+    )
     chosen = field(default=names(FULL), metadata={"description": about})
     return make_dataclass(f"{result_type.__name__}FormatOptions", [("format", names, chosen)], frozen=True)
 

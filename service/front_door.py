@@ -9,7 +9,7 @@ from service.calls import Calls
 from service.errors import Faults
 from service.gate import Gate
 from service.keys import Keys
-from service.middleware import BodyLimit, RequestIds
+from service.middleware import BodyLimit, HeadRequests, RequestIds
 from service.rate import Rate
 from service.runtime import Runtime
 from service.telemetry import Telemetry
@@ -43,6 +43,7 @@ def install(app: FastAPI, runtime: Runtime) -> None:
         ),
         (BodyLimit, {"limit": settings.max_body_bytes, "timeout_s": settings.body_timeout_s}),
         (Gate, {"admission": runtime.admission, "estimates": runtime.estimates}),
+        (HeadRequests, {}),
     ]
     for layer, options in reversed(layers):  # the last added is the outermost
         app.add_middleware(layer, **options)

@@ -8,16 +8,18 @@ from service.admission import Admission, Load, Reservation
 from service.call import current_call
 from service.estimates import Estimates
 from service.headers import header
+from service.http_layer import HttpLayer
 
 
-class Gate:
+class Gate(HttpLayer):
     """Every POST takes a place in the queue for one sample, and the bytes of its body; a chunked one as it comes."""
 
     def __init__(self, app: ASGIApp, admission: Admission, estimates: Estimates) -> None:
-        self.app, self.admission, self.estimates = app, admission, estimates
+        super().__init__(app)
+        self.admission, self.estimates = admission, estimates
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         call = current_call()

@@ -16,9 +16,9 @@ def read_keys(text: str) -> tuple[str, ...]:
     try:
         keys = _stripped(line for line in file.read_text().splitlines() if not line.startswith("#"))
     except OSError as error:
-        raise ValueError(f"the file of keys cannot be read: {error}") from error
+        raise ValueError(f"the key file cannot be read: {error}") from error
     if not keys:
-        raise ValueError(f"{file} holds no key: write one a line")
+        raise ValueError(f"{file} contains no keys: write one per line")
     return keys
 
 

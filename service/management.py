@@ -1,4 +1,4 @@
-"""POST /models/{name}/load and /unload: what is served changes while the server runs, at an administrator's word."""
+"""POST /models/{name}/load and /unload: administrators change what is served while the server runs."""
 
 import asyncio
 from typing import Any
@@ -17,17 +17,19 @@ STATUSES = (400, 401, 403, 404, 422, 429, 503, 504)
 def management_router(runtime: Runtime) -> APIRouter:
     router = APIRouter(tags=["models"])
     problems = problem_responses(*STATUSES)
-    checkpoint_query = Query(None, description="A file in the folders of the server, or a published name")
+    checkpoint_query = Query(
+        None, description="A file in the server's checkpoint folders, or the name of a published model"
+    )
 
     @router.post("/models/{name:path}/load", responses=problems)
     async def load(request: Request, name: str, checkpoint: str | None = checkpoint_query) -> ModelSummary:
-        """Load a model, or reload it from its file; the version before answers until this one is warm."""
+        """Load a model, or reload it from its file; the previous version answers until this one has warmed up."""
         check_administrator(request, runtime)
         return ModelSummary(**summary(await load_model(runtime, name, checkpoint)))
 
     @router.post("/models/{name:path}/unload", responses=problems)
     async def unload(request: Request, name: str) -> dict[str, str]:
-        """Answered once the model has answered all that it had to, and its memory is free."""
+        """Unload a model; answered once it has finished its open requests and its memory is free."""
         check_administrator(request, runtime)
         await unload_model(runtime, name)
         return {"name": name}
@@ -36,7 +38,7 @@ def management_router(runtime: Runtime) -> APIRouter:
 
 
 async def load_model(runtime: Runtime, name: str, checkpoint: str | None = None) -> Any:
-    """By the checkpoint that is named, or else that which says it is of this name. Raises Problem, WorkerLost."""
+    """From the named checkpoint, or the one whose card has this name. Raises Problem, WorkerLost."""
     _leave_queue()
     runtime.check_ready()
     source = await asyncio.to_thread(runtime.sources.find, name, checkpoint)
@@ -51,17 +53,17 @@ async def unload_model(runtime: Runtime, name: str) -> None:
 
 
 def check_administrator(request: Request, runtime: Runtime) -> None:
-    """Raises Problem 403 for everybody else, and for everybody where the server has no administrators."""
+    """Raises Problem 403 for anyone else, and for everyone where the server has no admin keys."""
     if request.scope.get("administrator"):
         return
-    remedy = "send one of the admin keys, as the header Authorization: Bearer <key>"
+    remedy = "send an admin key in the header Authorization: Bearer <key>"
     if not runtime.settings.administrators:
-        remedy = "this server has no administrators; start it with --admin-keys to have some"
-    raise Problem(403, "forbidden", f"models are loaded and unloaded by administrators alone: {remedy}")
+        remedy = "this server has no admin keys: start it with --admin-keys"
+    raise Problem(403, "forbidden", f"only administrators can load and unload models: {remedy}")
 
 
 def _leave_queue() -> None:
-    """Loading waits in a queue of its own, and takes no place from those who send files."""
+    """Loading has a queue of its own and takes no place from requests that send files."""
     place = current_call().take_place()
     if place is not None:
         with place:

@@ -27,14 +27,12 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = self._counter("requests", "Requests by route and status", ("task", "status"))
-        self._rejections = self._counter(
-            "rejections", "Requests that were refused, by the code of the problem", ("reason",)
-        )
-        self._total = self._seconds("request", "From the first byte of a request to its answer", "task")
-        self._decode = self._seconds("decode", "Decoding one file", "model")
-        self._queue = self._seconds("queue", "Waiting for a decode worker and for the device", "model")
-        self._forward = self._seconds("forward", "One forward pass", "model")
-        self._sizes = self._histogram("batch_size", "Samples in a forward pass", "model", SIZES)
+        self._rejections = self._counter("rejections", "Rejected requests by error code", ("reason",))
+        self._total = self._seconds("request", "Seconds from the first byte of a request to its response", "task")
+        self._decode = self._seconds("decode", "Seconds to decode one file", "model")
+        self._queue = self._seconds("queue", "Seconds waiting for a decode worker and for the device", "model")
+        self._forward = self._seconds("forward", "Seconds per forward pass", "model")
+        self._sizes = self._histogram("batch_size", "Samples per forward pass", "model", SIZES)
 
     def answered(self, task: str, status: int, seconds: float, problem: str | None) -> None:
         """A request has been answered. problem: the code that it was refused with, if it was."""
@@ -57,10 +55,10 @@ class Metrics:
         self, admission: Admission, traffic: Traffic, engine: Engine, models: Callable[[], Iterable[ModelInfo]]
     ) -> None:
         """Read what waits, what the engine takes and what is served whenever somebody asks."""
-        self._gauge("open_requests", "Requests that are not answered yet", lambda: traffic.open_calls)
-        self._gauge("waiting_items", "Samples admitted and not answered", lambda: admission.load.items)
-        self._gauge("waiting_bytes", "Bytes admitted and not answered", lambda: admission.load.bytes)
-        wait = "How long one more request would wait; the signal to scale by"
+        self._gauge("open_requests", "Open requests", lambda: traffic.open_calls)
+        self._gauge("waiting_items", "Samples queued or in progress", lambda: admission.load.items)
+        self._gauge("waiting_bytes", "Bytes queued or in progress", lambda: admission.load.bytes)
+        wait = "Predicted seconds that one more request would wait; scale by this"
         self._gauge("predicted_wait_seconds", wait, lambda: admission.predicted_wait_s(Priority.BULK))
         self.registry.register(_Holdings(engine, models))
 
@@ -90,14 +88,14 @@ class _Holdings(Collector):
         self._engine, self._models = engine, models
 
     def collect(self) -> Iterable[Metric]:
-        lost = "Engine processes that were lost and replaced"
+        lost = "Restarts of the inference process"
         yield CounterMetricFamily(f"{PREFIX}_engine_restarts", lost, value=self._engine.restarts)
-        taken = "Memory of the engine process, and of its device, as of its last heartbeat"
+        taken = "Bytes of memory of the inference process and its device, as of the last heartbeat"
         memory = GaugeMetricFamily(f"{PREFIX}_engine_memory_bytes", taken, labels=("kind",))
         for kind, size in self._engine.memory.items():
             memory.add_metric((kind,), size)
         yield memory
-        served = GaugeMetricFamily(f"{PREFIX}_model_info", "1 for every model that is served", labels=ABOUT)
+        served = GaugeMetricFamily(f"{PREFIX}_model_info", "1 for each model being served", labels=ABOUT)
         for model in self._models():
             served.add_metric((model.name, model.version, model.path), 1)
         yield served

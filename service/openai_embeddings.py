@@ -2,6 +2,7 @@
 
 import time
 from functools import cache
+from typing import Any
 
 import orjson
 import pydantic
@@ -12,10 +13,12 @@ from service.answers import embedding_answer, embeddings
 from service.catalogue import find_model
 from service.errors import Problem, malformed
 from service.json_answer import JSON, json_response
+from service.large_json import parse_json
+from service.off_loop import off_loop
 from service.openapi import OPENAI_ERROR, problem_responses
 from service.options import EmbeddingOptions, ModelOptions, Options
 from service.payload import Payload, check_count, decode_base64
-from service.perceiving import perceive_payload
+from service.perceiving import Perception, perceive_payload
 from service.runtime import Runtime
 from service.tasks import TASKS
 
@@ -54,20 +57,15 @@ def openai_router(runtime: Runtime) -> APIRouter:
     async def create(request: Request) -> Response:
         started = time.perf_counter()
         runtime.check_ready()
-        asked = read_request(await request.body())
+        body = await request.body()
+        asked, files = await off_loop(len(body), read_request, body, runtime.settings.max_items)
         model = find_model(runtime, asked.model)
         if not model.task.postprocessor.embeds:
-            raise Problem(422, "invalid_parameter", f"{model.name} answers /{model.path}, and makes no embeddings")
-        inputs = [asked.input] if isinstance(asked.input, str) else asked.input
-        check_count(len(inputs), runtime.settings.max_items)
-        files = [decode_base64(text, place) for place, text in enumerate(inputs)]
+            raise Problem(422, "invalid_parameter", f"{model.name} does not make embeddings: use /{model.path}")
         parsed = _options(model.path).parse(asked.model_dump(exclude={"input", "user"}))
         payload = Payload(files, {}, is_list=isinstance(asked.input, list))
         seen = await perceive_payload(runtime, model.path, payload, parsed, lambda model, parsed: None, started)
-        wanted = seen.options.of(EmbeddingOptions)
-        data = embedding_answer(embeddings(seen.perceived, wanted.normalize), wanted)["data"]
-        answer = {"object": "list", "data": [{"object": "embedding", **item} for item in data]}
-        return json_response({**answer, "model": seen.model.name, "usage": USAGE}, seen.timing_headers())
+        return json_response(_answer(seen), seen.timing_headers())
 
     router.add_api_route(
         "/v1/embeddings",
@@ -83,10 +81,18 @@ def openai_router(runtime: Runtime) -> APIRouter:
     return router
 
 
-def read_request(body: bytes) -> EmbeddingsRequest:
-    """Raises Problem 400."""
+def _answer(seen: Perception) -> dict[str, Any]:
+    wanted = seen.options.of(EmbeddingOptions)
+    data = embedding_answer(embeddings(seen.perceived, wanted.normalize), wanted)["data"]
+    items = [{"object": "embedding", **item} for item in data]
+    return {"object": "list", "data": items, "model": seen.model.name, "usage": USAGE}
+
+
+def read_request(body: bytes, max_items: int) -> tuple[EmbeddingsRequest, list[bytes]]:
+    """With its files. Raises Problem 400, and 413 for too many files."""
     try:
-        asked = EmbeddingsRequest.model_validate(orjson.loads(body))
+        content, strings = parse_json(body)
+        asked = EmbeddingsRequest.model_validate(content)
     except orjson.JSONDecodeError as error:
         raise malformed(f"the body is not JSON: {error}") from error
     except pydantic.ValidationError as error:
@@ -95,7 +101,9 @@ def read_request(body: bytes) -> EmbeddingsRequest:
         raise malformed(f'{place}: {fault["msg"]}; expected {{"model": "...", "input": "<base64>"}}') from error
     if not asked.input:
         raise malformed("input is empty: send a file as base64 or a data: URI, or a list of them")
-    return asked
+    inputs = [asked.input] if isinstance(asked.input, str) else asked.input
+    check_count(len(inputs), max_items)
+    return asked, [decode_base64(text, place, strings) for place, text in enumerate(inputs)]
 
 
 @cache

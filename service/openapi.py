@@ -1,4 +1,4 @@
-"""What the generated schema cannot see: request bodies in three grammars, and the problems that answer bad ones."""
+"""What the generated schema cannot see: the three request formats and the error responses."""
 
 from typing import Any
 
@@ -23,17 +23,17 @@ class ProblemDetails(BaseModel):
 
 
 PROBLEMS = {
-    400: "The body does not follow the grammar, or holds no file",
-    401: "No key, or an unknown one",
-    403: "Not an administrator's key",
+    400: "Malformed body, or no file in it",
+    401: "API key missing or invalid",
+    403: "Not an admin key",
     404: "No such model",
-    408: "The body did not arrive in time",
-    413: "A limit on bytes, files or pixels",
-    415: "No format that this endpoint reads",
-    422: "An undecodable file, or an invalid option",
-    429: "The queue is full, or the key asks too often; Retry-After says when to come back",
-    503: "Models are loading, the server is draining, the engine was lost, or the input does not fit its memory",
-    504: "The time for the request is over",
+    408: "The body did not arrive within the time limit",
+    413: "A size limit is exceeded: bytes, files, pixels, ...",
+    415: "Unsupported file format",
+    422: "Undecodable file or invalid option",
+    429: "The queue is full or the rate limit is exceeded; see Retry-After",
+    503: "Models are loading, the server is draining, the inference process is restarting, or out of memory",
+    504: "Deadline exceeded",
 }
 
 
@@ -71,6 +71,6 @@ def request_body(media_types: tuple[str, ...], form_options: dict[str, Any]) -> 
     }
     raw = {media_type: {"schema": file} for media_type in (*media_types, "application/octet-stream")}
     if JSON in media_types:  # the file itself is JSON
-        json_body = {"type": "object", "description": "The input itself, by its fields"}
+        json_body = {"type": "object", "description": "The fields of the input itself"}
     content = {"multipart/form-data": {"schema": multipart}, **raw, JSON: {"schema": json_body}}
     return {"required": True, "content": content}

@@ -21,15 +21,17 @@ class VectorEncoding(StrEnum):
 
 @dataclass(frozen=True)
 class ModelOptions:
-    model: str | None = field(default=None, metadata={"description": "Which model answers; see GET /models"})
+    model: str | None = field(
+        default=None, metadata={"description": "Name of the model, from GET /models; by default the task's first"}
+    )
 
 
 @dataclass(frozen=True)
 class EmbeddingOptions:
     encoding_format: VectorEncoding = field(
-        default=VectorEncoding.FLOAT, metadata={"description": "float: numbers; base64: of little-endian float32"}
+        default=VectorEncoding.FLOAT, metadata={"description": "float: JSON numbers; base64: little-endian float32"}
     )
-    normalize: bool = field(default=False, metadata={"description": "Scale every vector to length 1"})
+    normalize: bool = field(default=False, metadata={"description": "Scale each vector to length 1"})
 
 
 class Options:

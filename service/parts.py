@@ -43,5 +43,5 @@ async def read_parts(content_type: str, chunks: AsyncIterable[bytes], most: int)
                 for event in parser.parse(chunk) if chunk else ():
                     parts.take(event)
     except (MultipartError, UnicodeDecodeError, LookupError) as error:
-        raise malformed(f"the multipart body cannot be read: {error}; leave the Content-Type to your client") from error
+        raise malformed(f"invalid multipart body: {error}; let your HTTP client set the Content-Type") from error
     return parts

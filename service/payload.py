@@ -1,6 +1,5 @@
 """The request grammar: multipart files, one raw body, or JSON with base64; all become payloads and options."""
 
-import base64
 import binascii
 from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
@@ -10,9 +9,12 @@ import orjson
 from starlette.requests import Request
 
 from service.errors import Problem, malformed
+from service.large_json import LongStrings, decode_in_chunks, parse_json
+from service.off_loop import off_loop
 from service.parts import read_parts
 
 MAX_FORM_PARTS = 1000  # the limit on files is answered by its own error; this one only bounds the parser
+MAX_URI_HEADER = 1000  # bytes before the comma of a data: URI
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ async def read_payload(request: Request, max_items: int, media_types: Container[
     reader = _read_raw if media_type in media_types else READERS.get(media_type, _read_raw)
     payload = await reader(request)
     if not payload.files:
-        raise malformed("no file in the request: send one as multipart part 'file', as the body, or base64 in 'inputs'")
+        raise malformed(
+            "no file in the request: send one as multipart part 'file', as the raw body, or as base64 in 'inputs'"
+        )
     check_count(len(payload.files), max_items)
     return payload
 
@@ -44,7 +48,7 @@ async def read_payload(request: Request, max_items: int, media_types: Container[
 def check_count(files: int, max_items: int) -> None:
     """Raises Problem 413."""
     if files > max_items:
-        detail = f"{files} files in one request, the limit is {max_items}: send several requests"
+        detail = f"{files} files in one request, the limit is {max_items}: split them over several requests"
         raise Problem(413, "too_many_items", detail, {"limit": max_items, "actual": files})
 
 
@@ -60,8 +64,13 @@ async def _read_multipart(request: Request) -> Payload:
 
 
 async def _read_json(request: Request) -> Payload:
+    body = await request.body()
+    return await off_loop(len(body), _json_payload, body)
+
+
+def _json_payload(content: bytes) -> Payload:
     try:
-        body = orjson.loads(await request.body())
+        body, strings = parse_json(content)
     except orjson.JSONDecodeError as error:
         raise malformed(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict) or "inputs" not in body:
@@ -70,24 +79,36 @@ async def _read_json(request: Request) -> Payload:
     if not isinstance(options, dict):
         raise malformed(f'"parameters" is a {type(options).__name__}, expected an object of options')
     inputs = body["inputs"] if isinstance(body["inputs"], list) else [body["inputs"]]
-    files = [decode_base64(value, i) for i, value in enumerate(inputs)]
+    files = [decode_base64(value, i, strings) for i, value in enumerate(inputs)]
     return Payload(files, options, is_list=isinstance(body["inputs"], list))
 
 
-def decode_base64(value: Any, index: int) -> bytes:
+def decode_base64(value: Any, index: int, strings: LongStrings) -> bytes:
     """base64 or a data: URI. Raises Problem 400 that names the place of the input."""
     if not isinstance(value, str):
         raise malformed(f"input {index} is a {type(value).__name__}, expected a base64 string or a data: URI")
-    if value.startswith(("http://", "https://")):
-        raise malformed(f"input {index} is a URL, which this server does not fetch: send the file itself")
-    if value.startswith("data:"):
-        header, _, value = value.partition(",")
-        if not header.endswith(";base64"):
-            raise malformed(f"input {index} is a data: URI that is not base64: expected data:<type>;base64,<content>")
+    text = _without_uri_header(long_string(value, strings), index)
     try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return decode_in_chunks(text)
+    except binascii.Error as error:
         raise malformed(f"input {index} is not base64: {error}") from error
+
+
+def long_string(value: str, strings: LongStrings) -> memoryview:
+    """A string as it was sent, where it may have been cut out of its JSON."""
+    return strings.get(value) or memoryview(value.encode())
+
+
+def _without_uri_header(text: memoryview, index: int) -> memoryview:
+    start = bytes(text[:MAX_URI_HEADER])
+    if start.startswith((b"http://", b"https://")):
+        raise malformed(f"input {index} is a URL, which this server does not fetch: send the file itself")
+    if not start.startswith(b"data:"):
+        return text
+    header, comma, _ = start.partition(b",")
+    if not comma or not header.endswith(b";base64"):
+        raise malformed(f"input {index} is a data: URI that is not base64: expected data:<type>;base64,<content>")
+    return text[len(header) + 1 :]
 
 
 READERS: dict[str, Callable[[Request], Awaitable[Payload]]] = {

@@ -64,10 +64,10 @@ async def perceive_payload(
     if name is None:
         candidates += [other for other in runtime.models.values() if other.path == path and other not in candidates]
     with runtime.repository.hold(candidates):
-        return await _perceive_by_first(runtime, candidates, payload, parsed, check, started)
+        return await perceive_by_first(runtime, candidates, payload, parsed, check, started)
 
 
-async def _perceive_by_first(
+async def perceive_by_first(
     runtime: Runtime,
     candidates: Sequence[ModelInfo],
     payload: Payload,
@@ -75,6 +75,7 @@ async def _perceive_by_first(
     check: Check,
     started: float,
 ) -> Perception:
+    """By the first of these models that the inputs are meant for. Whoever calls it holds them."""
     refusal: Problem | None = None
     for model in candidates:
         check(model, parsed)

@@ -92,7 +92,7 @@ def load_pipeline(source: str | Path, settings: Settings) -> Pipeline:
         settings.channels_last,
         settings.runtime,
     )
-    log.info("%s runs by %s in %s", checkpoint.card.name, predictor.runtime, predictor.precision)
+    log.info("%s runs on %s in %s", checkpoint.card.name, predictor.runtime, predictor.precision)
     about = (checkpoint.task, task, checkpoint.card, checkpoint.version)
     return Pipeline(*about, preprocessor, model.head.postprocessor, predictor, file)
 

@@ -64,6 +64,7 @@ def choose(pipelines: dict[str, Pipeline], task: str | None, model: str | None) 
     fitting = [p for p in pipelines.values() if task in (None, p.path) and model in (None, p.name)]
     if not fitting:
         known = ", ".join(f"{p.name} ({p.path})" for p in pipelines.values())
-        raise CheckpointError(f"no model {model or 'at all'} for the task {task or 'of any kind'}; there is: {known}")
+        wanted = (f" named {model!r}" if model else "") + (f" for the task {task!r}" if task else "")
+        raise CheckpointError(f"no model{wanted}; available: {known}")
     first = {p.path: p for p in reversed(fitting)}
     return [first[path] for path in TASKS if path in first]

@@ -1,4 +1,4 @@
-"""A refusal, and how it is told: problem+json (RFC 9457)."""
+"""An error response: problem+json (RFC 9457)."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 @dataclass(eq=False)
 class Problem(Exception):
-    """A refusal. `code` is stable, for programs; `detail` is a sentence for people; `extra` are further members."""
+    """An error answer. `code` is stable, for programs; `detail` is for people; `extra` are further members."""
 
     status: int
     code: str
@@ -24,15 +24,15 @@ TITLES = {
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
-    408: "Too slow",
+    408: "Request timeout",
     413: "Too large",
     415: "Unsupported media type",
-    422: "Cannot be processed",
+    422: "Unprocessable input",
     429: "Overloaded",
     431: "Headers too large",
     500: "Internal error",
     503: "Not ready",
-    504: "Too late",
+    504: "Deadline exceeded",
 }
 
 

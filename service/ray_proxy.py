@@ -7,20 +7,21 @@ from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from service.headers import header
+from service.http_layer import HttpLayer
 from service.problem import Problem, problem_response
 
 OWN_PATHS = "/-/"  # Ray's, for its probes
 PLAIN_TEXT = b"text/plain"
 RETRY_AFTER_S = "1"
 
-LOST = "the replica that computed was lost and is being replaced: try again"
-FULL = "every replica has all the requests it takes, and as many wait for one: try again in a moment"
-NONE = "no replica is there to answer: try again in a moment"
-LATE = "the cluster allows no more time for this request: send fewer files, or have its request_timeout_s raised"
-NOWHERE = "no application answers this path"
+LOST = "the replica crashed and is being replaced: retry"
+FULL = "all replicas are busy and the queue is full: retry in a moment"
+NONE = "no replica is available: retry in a moment"
+LATE = "deadline of the cluster exceeded: send fewer files, or raise request_timeout_s of its proxies"
+NOWHERE = "no application at this path"
 
 
 def _later(status: int, code: str, detail: str) -> Problem:
@@ -41,14 +42,11 @@ def layers() -> list[Middleware]:
     return [Middleware(Refusals)]
 
 
-class Refusals:
+class Refusals(HttpLayer):
     """Replicas tell every refusal as problem+json; what says no to a client in plain text, or nothing, is the proxy."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(OWN_PATHS):
             await self.app(scope, receive, send)
             return
         refused: int | None = 500  # until there is an answer: that of a replica that dies never comes

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from models.description import CheckpointError
 from service.engine.base import Engine, Loaded, ModelInfo, WorkerLost
-from service.errors import Problem
+from service.errors import Problem, model_not_found
 from service.holds import Holds
 
 T = TypeVar("T")
@@ -99,7 +99,10 @@ class Repository:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):  # whoever asked may have gone
-            log.warning("the models stay as they are: %s", error.detail if isinstance(error, Problem) else error)
+            log.warning(
+                "model change failed; still serving the previous models: %s",
+                error.detail if isinstance(error, Problem) else error,
+            )
 
     async def _in_turn(self, name: str, state: ModelState, change: Coroutine[Any, Any, T]) -> T:
         try:
@@ -122,7 +125,7 @@ class Repository:
         self._show({**self._keys, name: key})
         if old is not None:
             self._start(self._retire(old))
-        log.info("%s %s is loaded after %.1f s", name, model.version, time.perf_counter() - began)
+        log.info("loaded %s %s in %.1f s", name, model.version, time.perf_counter() - began)
         return model
 
     def _new_key(self, name: str) -> str:
@@ -134,7 +137,7 @@ class Repository:
             model = await self._engine.load(key, source)
             try:
                 if model.name != name:
-                    raise CheckpointError(f"it holds a model named {model.name!r}, and {name!r} was asked for")
+                    raise CheckpointError(f"it contains a model named {model.name!r}, expected {name!r}")
                 await self._prepare(model)
             except BaseException:
                 self._start(self._remove(key))
@@ -143,12 +146,11 @@ class Repository:
 
     async def _unload(self, name: str) -> None:
         if name not in self.models:
-            known = ", ".join(self.models) or "none"
-            raise Problem(404, "model_not_found", f"no model is called {name!r}; there is: {known}")
+            raise model_not_found(name, self.models)
         key = self._keys[name]
         self._show({other: kept for other, kept in self._keys.items() if other != name})
         await self._retire(key)
-        log.info("%s is unloaded", name)
+        log.info("unloaded %s", name)
 
     def _show(self, keys: Mapping[str, str]) -> None:
         self._keys, self._models_of = keys, None
@@ -174,4 +176,6 @@ def refusals(source: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise Problem(422, "model_not_loaded", f"{source} is not loaded: {reason}; what was served still is") from error
+        raise Problem(
+            422, "model_not_loaded", f"{source} could not be loaded: {reason}; still serving the previous models"
+        ) from error

@@ -16,7 +16,7 @@ from service.decoding import DecodePool
 from service.engine.base import Engine, EngineOptions, ModelInfo
 from service.engine.base import Load as LoadModels
 from service.engine.registry import ENGINES
-from service.errors import Problem, draining, not_ready
+from service.errors import draining, model_not_found, not_ready
 from service.estimates import Estimates
 from service.json_answer import to_json
 from service.lane import Prediction
@@ -125,7 +125,7 @@ class Runtime:
             for model in loaded.models.values():
                 await self._rehearse(model)
             self.repository.open()
-            log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)
+            log.info("serving %s, ready after %.1f s", ", ".join(self.models), time.perf_counter() - started)
             self.ready = True
             self.announce(list(self.models.values()))
         except Exception as error:
@@ -148,7 +148,7 @@ class Runtime:
             rows = [prediction.row for prediction in predictions]
             to_json(vars(model.postprocessor.interpret(rows, model.postprocessor.option_type(), sample.context)))
         except Exception as error:
-            log.warning("%s does not answer the specimen of its preprocessor: %s", model.name, error)
+            log.warning("warm-up: %s fails on the sample file of its preprocessor: %s", model.name, error)
 
     def _note_batch(self, key: str, size: int, seconds: float) -> None:
         """Of those that answered somebody: before a model is seen, it only warms up."""
@@ -177,7 +177,7 @@ class Runtime:
         """Raises Problem 503 while models load, and after loading failed."""
         self.check_alive()
         if not self.ready:
-            raise not_ready("the models are loading: try again in a moment")
+            raise not_ready("the models are loading: retry in a moment")
 
     def check_open(self) -> None:
         """The same, and once the server was told to end: who was let in before is answered, but nobody should come."""
@@ -197,8 +197,7 @@ class Runtime:
         if name is None and candidates:
             return next(iter(candidates.values()))
         if name not in candidates:
-            known = ", ".join(candidates) or "none"
-            raise Problem(404, "model_not_found", f"no model {name!r} answers /{path}; there is: {known}")
+            raise model_not_found(name, candidates, path)
         return candidates[name]
 
     async def perceive(self, model: ModelInfo, payload: bytes, options: Any) -> Perceived:

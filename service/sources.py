@@ -28,14 +28,18 @@ class Sources:
         found = found or ([] if checkpoint else [file for file in files if card_name(file) == name])
         if len(found) > 1:
             told = ", ".join(map(str, found))
-            raise Problem(422, "invalid_parameter", f"{name!r} could be any of {told}: say which by checkpoint=<path>")
+            raise Problem(
+                422,
+                "invalid_parameter",
+                f"several checkpoints contain {name!r} ({told}): choose one with checkpoint=<path>",
+            )
         if found:
             return str(found[0])
         wanted = checkpoint or name
         if _is_published(wanted):
             return f"{HUB}{wanted}"
         known = ", ".join(file.name for file in files) or "none"
-        detail = f"no checkpoint {wanted!r} in the folders of this server, nor published; there is: {known}"
+        detail = f"no checkpoint {wanted!r} in this server's folders or among the published models; available: {known}"
         raise Problem(404, "checkpoint_not_found", detail)
 
     def names(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import CLIENT_CLOSED_REQUEST
+from service.http_layer import HttpLayer
 from service.probes import is_probe
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _exporter(name: str, environment: Mapping[str, str]) -> Any:
     found = entry_points(group=EXPORTERS, name=entry)
     if not found:
         known = ", ".join(sorted(entry_points(group=EXPORTERS).names))
-        raise ValueError(f"the exporter {entry!r} of OTEL_TRACES_EXPORTER is not installed; there is: {known}")
+        raise ValueError(f"the exporter {entry!r} of OTEL_TRACES_EXPORTER is not installed; available: {known}")
     return next(iter(found)).load()()
 
 
@@ -86,14 +87,15 @@ def _ns(ms: float) -> int:
     return round(1e6 * ms)
 
 
-class Traced:
+class Traced(HttpLayer):
     """A span around every request but the probes. Its trace is noted for the log, as `trace_id`."""
 
     def __init__(self, app: ASGIApp, spans: Spans) -> None:
-        self.app, self.spans = app, spans
+        super().__init__(app)
+        self.spans = spans
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_probe(scope["path"]):
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_probe(scope["path"]):
             await self.app(scope, receive, send)
             return
         status = CLIENT_CLOSED_REQUEST

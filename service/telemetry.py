@@ -6,22 +6,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access_log import log_access
 from service.errors import CLIENT_CLOSED_REQUEST
+from service.http_layer import HttpLayer
 from service.metrics import Metrics
 
 OTHER = "other"  # paths that no route answers: anybody can make up as many as he likes
 
 
-class Telemetry:
+class Telemetry(HttpLayer):
     """Tells the metrics and the log of each answer, under the route that gave it."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
+        super().__init__(app)
+        self.metrics = metrics
         self._known: set[str] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         status = CLIENT_CLOSED_REQUEST
 

@@ -11,6 +11,8 @@ from preprocessors.histories.weather_options import WeatherOptions
 from service.engine.base import ModelInfo
 from service.errors import malformed
 from service.json_answer import JSON, json_response
+from service.json_outline import outline
+from service.off_loop import off_loop
 from service.openapi import problem_responses
 from service.options import ModelOptions, Options, ParsedOptions
 from service.payload import Payload
@@ -42,11 +44,11 @@ def timeseries_router(runtime: Runtime) -> APIRouter:
         model.postprocessor.check(ForecastOptions())
 
     async def forecast(request: Request) -> Response:
-        """The mean forecast; quantiles are not offered."""
+        """The mean forecast, in KServe's time series protocol; quantiles are not supported."""
         started = time.perf_counter()
         runtime.check_ready()
         content = await request.body()
-        body = read_body(content)
+        body = await off_loop(len(content), read_body, content)
         parsed = options.parse({**request.query_params, **({"model": body["model"]} if body.get("model") else {})})
         seen = await perceive_payload(runtime, PATH, Payload([content], {}), parsed, check, started)
         result: Forecast = interpreted(seen, ForecastOptions)[0]
@@ -65,16 +67,16 @@ def timeseries_router(runtime: Runtime) -> APIRouter:
 
 
 def read_body(content: bytes) -> Body:
-    """Raises Problem 400 for what is no request of the protocol; what it holds is checked by who reads it."""
+    """All but the numbers, which the decoder reads. Raises Problem 400 for what is not a request of the protocol."""
     try:
-        body = orjson.loads(content)
+        body = orjson.loads(outline(content))
     except orjson.JSONDecodeError as error:
         raise malformed(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict) or not isinstance(body.get("inputs"), list) or not body["inputs"]:
         raise malformed('the body must be an object such as {"model": "...", "inputs": [...], "options": {...}}')
     options = body.get("options")
     if isinstance(options, dict) and options.get("quantiles"):
-        raise malformed("quantiles are asked for, and only the mean is forecast: leave them out")
+        raise malformed("quantiles are not supported, only the mean forecast: remove the option")
     return body
 
 

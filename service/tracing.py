@@ -26,6 +26,6 @@ def spans_of(environment: Mapping[str, str] = os.environ) -> "Spans | None":
     try:
         from service.spans import Spans, make_provider
     except ImportError:
-        log.warning("the environment asks for traces (OTEL_...): install the extra otel to have them")
+        log.warning("OTEL_... asks for traces, but the SDK is not installed: install the extra otel")
         return None
     return Spans(make_provider(environment))

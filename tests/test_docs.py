@@ -9,6 +9,7 @@ import pytest
 
 from service.app import create_app
 from service.bench.cli import bench
+from service.flags import default_text, read_settings
 from service.settings import Settings
 from training.cli import train_app
 from training.subjects import SUBJECTS
@@ -42,6 +43,28 @@ def test_every_error_code_is_in_the_api_page() -> None:
     codes = {code for source in sources for code in re.findall(raised, source)}
     assert len(codes) > 6
     assert {code for code in codes if f"`{code}`" not in API} <= {"client_closed_request"}
+
+
+def setting_row(name: str) -> str:
+    """As it stands in docs/settings.md; what differs from machine to machine is told by the description."""
+    info = Settings.model_fields[name]
+    default = "" if info.default_factory else default_text(info)
+    return f"| `{name}` | {f'`{default}`' if default else ''} | {info.description} |"
+
+
+def test_the_settings_page_is_the_settings() -> None:
+    """A row of the table for each, in their order: paste what is missing."""
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [setting_row(name) for name in Settings.model_fields]
+
+
+def test_the_example_of_the_settings_page_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    assert "`UNIREPLKNET_MAX_BATCH_SIZE=32`" in page
+    monkeypatch.setenv("UNIREPLKNET_MAX_BATCH_SIZE", "32")
+    assert read_settings({}).max_batch_size == 32
+    assert read_settings({"max_batch_size": 8}).max_batch_size == 8
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

@@ -27,19 +27,19 @@ class AudioSubject(ClassificationSubject):
     suffixes: ClassVar[Sequence[str]] = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".webm")
     in_chans: ClassVar[int] = 1
 
-    preset: str | None = setting(None, f"Front end of a published data set: {', '.join(PRESETS)}")
-    sample_rate: int = setting(16_000, "Hz that recordings are resampled to")
-    mels: int = setting(128, "Filters of the filter bank")
-    hop_ms: float = setting(10.0, "Milliseconds from frame to frame")
-    frames: int = setting(512, "Frames that the model sees; with hop-ms, the seconds it hears")
+    preset: str | None = setting(None, f"Front end preset of a published model: {', '.join(PRESETS)}")
+    sample_rate: int = setting(16_000, "Sample rate in Hz; recordings are resampled to it")
+    mels: int = setting(128, "Number of mel filters")
+    hop_ms: float = setting(10.0, "Hop between frames in milliseconds")
+    frames: int = setting(512, "Frames per input; times hop-ms gives the duration")
     layout: str = setting("time_first", "time_first (the paper) or frequency_first (the authors' code)")
-    speed: float = setting(0.1, "Largest relative change of tempo and pitch")
-    shift: float = setting(0.1, "Largest share by which a recording is rolled in time")
-    gain: float = setting(6.0, "Largest change of loudness, dB")
-    noise: float = setting(0.3, "Share of recordings with white noise under them")
-    style: float = setting(0.0, "Share of recordings given the timbre of another one (Freq-MixStyle)")
-    mask_mels: int = setting(24, "Widest band of filters that is masked; 0: off")
-    mask_frames: int = setting(24, "Widest span of frames that is masked; 0: off")
+    speed: float = setting(0.1, "Maximum relative change of speed and pitch")
+    shift: float = setting(0.1, "Maximum time shift, as a fraction of the recording")
+    gain: float = setting(6.0, "Maximum change of loudness in dB")
+    noise: float = setting(0.3, "Fraction of recordings with added white noise")
+    style: float = setting(0.0, "Fraction of recordings with Freq-MixStyle")
+    mask_mels: int = setting(24, "SpecAugment: maximum masked mel filters; 0 disables")
+    mask_frames: int = setting(24, "SpecAugment: maximum masked frames; 0 disables")
 
     def material(self, splits: Splits, recipe: Recipe) -> Material:
         from training.augment import BatchAugment

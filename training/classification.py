@@ -31,12 +31,14 @@ class ClassificationSubject(Subject):
     suffixes: ClassVar[Sequence[str]]
     norm_eps: ClassVar[float] = 1e-5
     head_type = ClassificationHead
-    data_help: ClassVar[str] = "Folder of class folders, or of train/, validation/ and test/ with them"
+    data_help: ClassVar[str] = (
+        "Folder with one subfolder per class, or train/, validation/, test/ each holding class subfolders"
+    )
 
-    label_smoothing: float = setting(0.1, "0 turns it off")
-    mixup: float = setting(0.5, "Largest share of a second sample; 0: off")
-    cutmix: float = setting(1.0, "Alpha of the pasted area's share; 0: off")
-    mix_probability: float = setting(0.5, "Share of batches that are mixed")
+    label_smoothing: float = setting(0.1, "Label smoothing; 0 disables")
+    mixup: float = setting(0.5, "Mixup: maximum weight of the second sample; 0 disables")
+    cutmix: float = setting(1.0, "CutMix: alpha of the beta distribution of the pasted area; 0 disables")
+    mix_probability: float = setting(0.5, "Fraction of batches with mixup or CutMix")
 
     @property
     def maps(self) -> int:

@@ -20,27 +20,30 @@ from training.subject import Subject
 from training.subjects import SUBJECTS
 
 train_app = typer.Typer(
-    name="train", help="Train a model on your own data; it ends in a checkpoint that `serve` can load."
+    name="train", help="Train a model on your own data.", add_completion=False, rich_markup_mode=None
 )
 
 
 @train_app.callback()
 def train() -> None:
-    """Train a model on your own data; it ends in a checkpoint that `serve` can load."""
+    """Train a model on your own data.
+
+    The result is a checkpoint that `unireplknet serve --checkpoints` can load.
+    """
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a run reads and writes, and on what it computes."""
 
-    out: Path = setting(..., "Folder for checkpoints, metrics, curve and state", "--out")
-    name: str | None = setting(None, "Name of the model; by default the data folder's")
-    initial: Path | None = setting(None, "Training-form checkpoint to fine-tune, with a new head")
-    stop_after: int | None = setting(None, "End early, after this many epochs of the schedule")
-    device: str = setting("auto", "cpu, cuda, or auto")
-    threads: int = setting(0, "CPU threads, 0: torch's choice")
-    half: bool = setting(False, "Store the served weights in float16")
-    source: str = setting("", "Where the data is from, for the model card")
+    out: Path = setting(..., "Output folder: checkpoints, metrics, learning curve, resume state", "--out")
+    name: str | None = setting(None, "Model name; by default the name of the data folder")
+    initial: Path | None = setting(None, "Training-form checkpoint to fine-tune; its head is replaced")
+    stop_after: int | None = setting(None, "Stop after this many epochs, keeping the full schedule")
+    device: str = setting("auto", "Device to train on: cpu, cuda, or auto")
+    threads: int = setting(0, "CPU threads; 0 leaves the choice to PyTorch")
+    half: bool = setting(False, "Store the served checkpoint in float16")
+    source: str = setting("", "Source of the data, for the model card")
     licence: str = setting("", "Licence of the data, for the model card")
 
 
@@ -48,11 +51,11 @@ class Place:
 class Network:
     """A published size, or one of the published shape with other depths, width or last kernel."""
 
-    variant: str = setting("a", "Published size: a f p n t s b l xl h")
-    depths: str | None = setting(None, "Blocks per stage in place of the variant's, as 2,2,6,2")
-    width: int | None = setting(None, "Channels of the first stage in place of the variant's")
-    last_kernel: int | None = setting(None, "Kernel size of the last stage; the authors' video models have 11")
-    layer_scale: float = setting(1e-6, "Initial layer scale")
+    variant: str = setting("a", "Published model size: a, f, p, n, t, s, b, l, xl or h")
+    depths: str | None = setting(None, "Blocks per stage, such as 2,2,6,2; by default the variant's")
+    width: int | None = setting(None, "Channels of the first stage; by default the variant's")
+    last_kernel: int | None = setting(None, "Kernel size of the last stage; 11 in the authors' video models")
+    layer_scale: float = setting(1e-6, "Initial value of the layer scale")
 
     def backbone(self) -> BackboneConfig:
         """Raises typer.BadParameter for what cannot be."""
@@ -101,14 +104,15 @@ def add_command(modality: str, kind: type[Subject]) -> None:
 def register(modality: str, kind: type[Subject], run: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    article = "an" if kind.noun[0] in "aeiou" else "a"
+    about = f"Train {article} {kind.noun}. Rerun the same command to resume."
     example = f"unireplknet train {modality} data/ --out runs/first --variant a --epochs 50"
-    help_text = f"Train: {kind.noun}. Run the same command again to go on after a kill.\n\n"
-    train_app.command(modality, help=f"{help_text}Example: {example}")(run)
+    train_app.command(modality, help=f"{about}\n\n\b\nExample:\n  {example}")(run)
 
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """End with one line and status 1 for what a user can mend."""
+    """Turn errors that the user can fix into one line and exit status 1."""
     try:
         yield
     except ModuleNotFoundError as error:

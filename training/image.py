@@ -31,14 +31,14 @@ class ImageSubject(ClassificationSubject):
     norm_eps: ClassVar[float] = 1e-6
     suffixes: ClassVar[Sequence[str]] = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
-    size: int = setting(224, "Side of the square the served model sees")
-    crop: float = setting(ImagePreprocessor.crop, "Share of the short side that the square keeps")
-    train_size: int | None = setting(None, "Side of the training crops; by default size")
-    first_size: int = setting(0, "Side of the first epoch's crops, growing to train-size; 0: off")
-    smallest_crop: float = setting(0.3, "Least share of the area that a random crop keeps")
-    flip: bool = setting(True, "Mirror every second picture")
-    trivial_augment: bool = setting(True, "One random change of colour or geometry per picture")
-    erasing: float = setting(0.1, "Share of pictures with an erased rectangle")
+    size: int = setting(224, "Input size in pixels of the served model")
+    crop: float = setting(ImagePreprocessor.crop, "Centre crop as a fraction of the short side")
+    train_size: int | None = setting(None, "Training crop size in pixels; by default the input size")
+    first_size: int = setting(0, "Crop size of the first epoch, growing to train-size; 0 disables")
+    smallest_crop: float = setting(0.3, "Minimum area of a random crop, as a fraction")
+    flip: bool = setting(True, "Random horizontal flip")
+    trivial_augment: bool = setting(True, "TrivialAugment: one random colour or geometric change per image")
+    erasing: float = setting(0.1, "Probability of random erasing")
 
     @property
     def settings(self) -> dict[str, Any]:

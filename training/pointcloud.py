@@ -36,18 +36,18 @@ class PointCloudSubject(ClassificationSubject):
     )  # fmt: skip
     embedding_type: ClassVar[type[nn.Module] | None] = ThreeViewProjection
 
-    points: int = setting(1024, "Points that the model sees")
-    sampling: str = setting("farthest", "How they are picked: farthest or random")
-    attributes: str = setting("", "Further values of each point that the model sees, such as intensity,velocity")
-    views: int = setting(3, "Sides that are looked at: 3 (the paper) or 4 (the authors' code)")
-    size: int = setting(224, "Side of each view")
-    view_width: int = setting(64, "Channels in which views are refined", "--view-width")
-    fusion_width: int = setting(128, "Channels of the attention across views")
-    heads: int = setting(8, "Heads of that attention")
-    neighbors: int = setting(32, "Points around each point that its feature is made of")
-    turn: float = setting(0.0, "Largest turn about the z axis, degrees; 180: any")
-    stretch: float = setting(0.2, "Largest relative change of each axis")
-    jitter: float = setting(0.01, "Deviation of the noise on coordinates, in radii")
+    points: int = setting(1024, "Points per input")
+    sampling: str = setting("farthest", "Point sampling: farthest or random")
+    attributes: str = setting("", "Additional point attributes to use, such as intensity,velocity")
+    views: int = setting(3, "Number of views: 3 (the paper) or 4 (the authors' code)")
+    size: int = setting(224, "Size of each view in pixels")
+    view_width: int = setting(64, "Channels of the view refinement", "--view-width")
+    fusion_width: int = setting(128, "Channels of the cross-view attention")
+    heads: int = setting(8, "Heads of the cross-view attention")
+    neighbors: int = setting(32, "Neighbors per point for its local feature")
+    turn: float = setting(0.0, "Maximum rotation about the z axis in degrees; 180 for any")
+    stretch: float = setting(0.2, "Maximum relative scaling per axis")
+    jitter: float = setting(0.01, "Standard deviation of the coordinate noise, in units of the radius")
 
     @property
     def maps(self) -> int:

@@ -13,17 +13,17 @@ class Recipe:
     A rate of 0 turns its part off. learning_rate: at the peak, for this batch size (the paper: 4e-3 for 4096 images).
     """
 
-    epochs: int = setting(100, "Passes over the training split")
-    batch_size: int = setting(64, "Samples per step")
-    learning_rate: float = setting(2e-3, "At its peak, for this batch size", "--lr")
-    final_learning_rate: float = setting(1e-6, "At the end", "--final-lr")
-    warmup_epochs: float = setting(5.0, "Epochs until the learning rate peaks")
-    weight_decay: float = setting(0.05, "AdamW's, on weights that multiply")
-    ema_decay: float = setting(0.998, "Per step, of the averaged weights that are kept; 0: off")
-    drop_path: float = setting(0.05, "Rate at the last block")
-    checkpoint_gradients: bool = setting(False, "Trade speed for memory")
-    amp: bool = setting(True, "Autocast to bfloat16 on CUDA")
-    seed: int = setting(0, "Of everything drawn at random")
+    epochs: int = setting(100, "Number of passes over the training split")
+    batch_size: int = setting(64, "Batch size")
+    learning_rate: float = setting(2e-3, "Peak learning rate, for this batch size", "--lr")
+    final_learning_rate: float = setting(1e-6, "Learning rate at the end of training", "--final-lr")
+    warmup_epochs: float = setting(5.0, "Epochs of linear learning-rate warm-up")
+    weight_decay: float = setting(0.05, "AdamW weight decay; not applied to biases and norms")
+    ema_decay: float = setting(0.998, "Decay per step of the averaged (EMA) weights; 0 disables")
+    drop_path: float = setting(0.05, "Stochastic depth rate of the last block")
+    checkpoint_gradients: bool = setting(False, "Gradient checkpointing: less memory, slower")
+    amp: bool = setting(True, "Mixed precision (bfloat16) on CUDA")
+    seed: int = setting(0, "Random seed")
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 2:

@@ -26,14 +26,14 @@ class VideoSubject(ClassificationSubject):
     noun: ClassVar[str] = "video classifier"
     suffixes: ClassVar[Sequence[str]] = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif", ".ts")
 
-    rows: int = setting(4, "Rows of tiles")
-    columns: int = setting(4, "Columns of tiles; rows x columns frames make a clip")
-    stride: int = setting(4, "Frames of the video from one frame of the clip to the next")
-    size: int = setting(224, "Side of a tile")
+    rows: int = setting(4, "Rows of the frame grid")
+    columns: int = setting(4, "Columns of the frame grid; a clip has rows x columns frames")
+    stride: int = setting(4, "Frame sampling interval")
+    size: int = setting(224, "Size of a frame in the grid, in pixels")
     layout: str = setting("grid", "grid (the paper) or reshape (the authors' code)")
-    smallest_crop: float = setting(0.6, "Least share of the area that a random crop keeps")
-    light: float = setting(0.3, "Largest relative change of contrast, brightness and colours")
-    noise: float = setting(0.03, "Largest deviation of the noise on pixels")
+    smallest_crop: float = setting(0.6, "Minimum area of a random crop, as a fraction")
+    light: float = setting(0.3, "Maximum relative change of contrast, brightness and colours")
+    noise: float = setting(0.03, "Maximum standard deviation of the pixel noise")
 
     def material(self, splits: Splits, recipe: Recipe) -> Material:
         from training.augment import BatchAugment

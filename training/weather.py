@@ -39,26 +39,28 @@ class WeatherSubject(Subject):
     in_chans: ClassVar[int] = 1
     head_type = ForecastHead
     embedding_type: ClassVar[type[nn.Module] | None] = StationMaps
-    data_help: ClassVar[str] = "A history of weather stations, or a folder of train.*, validation.* and test.*"
+    data_help: ClassVar[str] = "Weather station history, or a folder with train.*, validation.* and test.*"
 
-    variable: str = setting("temperature", "What is forecast: temperature or wind")
-    history: int = setting(48, "Hours that the model sees")
-    horizon: int = setting(24, "Hours that it forecasts")
-    label: int = setting(24, "Hours of the history that the decoder begins with")
+    variable: str = setting("temperature", "Variable to forecast: temperature or wind")
+    history: int = setting(48, "Input length in hours")
+    horizon: int = setting(24, "Forecast length in hours")
+    label: int = setting(24, "Hours of history that the decoder starts from")
     node: int = setting(8, "Stations per node")
-    branches: str = setting("", "Branches of the tree of nodes, such as 7,50; by default two levels that hold all")
-    heads: int = setting(16, "Heads of the correlations; must divide 8 x width")
-    hidden: int = setting(2048, "Channels of the decoder's feed-forward network")
-    window: int = setting(25, "Hours of the moving average, odd")
-    layers: int = setting(1, "Layers of the decoder")
-    factor: int = setting(1, "Lags followed, times ln of the hours")
-    fusion_blocks: int = setting(1, "Causal blocks of the cross-correlation")
-    dropout: float = setting(0.05, "Of embeddings and decoder")
-    tree_linear: bool = setting(True, "Add a linear forecast from each station and those around it")
-    stride: int = setting(24, "Hours from window to window")
-    max_gap: int = setting(6, "Longest gap that is interpolated, hours")
-    whole: float = setting(0.6, "Share of windows with all stations; others see a part of the network")
-    moved: float = setting(0.1, "Share of windows that are moved along the Earth, with sun and season")
+    branches: str = setting(
+        "", "Branching of the station tree, such as 7,50; by default two levels that fit all stations"
+    )
+    heads: int = setting(16, "Correlation heads; must divide 8 x width")
+    hidden: int = setting(2048, "Width of the decoder's feed-forward network")
+    window: int = setting(25, "Moving-average window in hours; odd")
+    layers: int = setting(1, "Decoder layers")
+    factor: int = setting(1, "Autocorrelation lags kept, as a multiple of ln(hours)")
+    fusion_blocks: int = setting(1, "Causal cross-correlation blocks")
+    dropout: float = setting(0.05, "Dropout of the embeddings and the decoder")
+    tree_linear: bool = setting(True, "Add a linear forecast from each station and its neighbours")
+    stride: int = setting(24, "Hours between training windows")
+    max_gap: int = setting(6, "Longest gap to interpolate, in hours")
+    whole: float = setting(0.6, "Fraction of windows with all stations; the rest see a subset")
+    moved: float = setting(0.1, "Fraction of windows moved to another longitude or hemisphere, with time and season")
 
     def lesson(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> Lesson:
         splits = find_archives(data, self.variable, self.max_gap)

@@ -24,7 +24,7 @@ def latency_svg(title: str, lines: Lines) -> str:
     """lines: milliseconds by name, in any order; those without any are left out. Raises ValueError where all are."""
     known = {name: sorted(values) for name, values in lines.items() if values}
     if not known:
-        raise ValueError("no request was answered: there is no latency to draw")
+        raise ValueError("no request succeeded: there is no latency to plot")
     svg = _canvas(title)
     x = _nines(max(map(len, known.values())))
     y = value_axis(0.0, max(values[-1] for values in known.values()), HEIGHT - BOTTOM, TOP)
@@ -52,7 +52,7 @@ def _canvas(title: str) -> Element:
     SubElement(svg, "style").text = STYLE
     SubElement(svg, "rect", {"class": "paper", "width": "100%", "height": "100%"})
     _text(svg, "title", 14, 24, title)
-    _text(svg, "note", 14, 42, "latency in ms, from the time at which a request was meant to be sent; by percentile")
+    _text(svg, "note", 14, 42, "latency in ms from the scheduled send time, by percentile")
     return svg
 
 

@@ -21,7 +21,7 @@ class Shot:
         path, equals, rest = text.partition("=")
         name, _, share = rest.rpartition("@") if _is_number(rest.rpartition("@")[2]) else (rest, "", "1")
         if not (equals and path.strip("/") and name and float(share) > 0):
-            raise ValueError(f"{text!r} is no request, expected PATH=FILE or PATH=FILE@SHARE, such as {EXAMPLE}")
+            raise ValueError(f"{text!r} is not a request: expected PATH=FILE or PATH=FILE@WEIGHT, such as {EXAMPLE}")
         return cls(f"/{path.strip('/')}", Path(name).read_bytes(), float(share))
 
     def request(self, host: str, key: str | None = None) -> bytes:
@@ -49,6 +49,6 @@ class Address:
     def of(cls, url: SplitResult) -> Self:
         """Raises ValueError for what is no address of an HTTP server."""
         if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/"):
-            raise ValueError(f"{url.geturl()!r} is no server, expected one such as http://127.0.0.1:8000")
+            raise ValueError(f"{url.geturl()!r} is not a server address: expected one such as http://127.0.0.1:8000")
         tls = url.scheme == "https"
         return cls(url.hostname, url.port or (443 if tls else 80), tls)

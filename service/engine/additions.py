@@ -64,7 +64,7 @@ class Additions:
         except DeviceBroken:
             os._exit(DEVICE_BROKEN)  # nobody else sees what a thread raises
         except OSError:
-            log.debug("the server went while %s was loaded", key)
+            log.debug("the server ended while %s was being loaded", key)
 
     def _loaded(self, key: str, source: str) -> bytes:
         try:

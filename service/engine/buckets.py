@@ -51,7 +51,7 @@ class BucketRunner:
         fitting = self._fitting(bucket_sizes(max_batch_size), blank)
         self.largest = fitting[-1]
         if self.largest < max_batch_size:
-            log.warning("%s: batches of more than %d do not fit the device", self._pipeline.name, self.largest)
+            log.warning("%s: batches larger than %d do not fit in device memory", self._pipeline.name, self.largest)
         self._device.release()
         x = self._prepared([blank] * self.largest)
         if x.ndim == MAP_AXES:
@@ -90,7 +90,7 @@ class BucketRunner:
         here = self._predictor.transform(probe)
         there = self._device.download({"x": self._predictor.transform(self._device.upload(probe))})["x"]
         if not torch.equal(here, there):
-            log.warning("%s: the device rounds otherwise, rasters are normalised on the CPU", self._pipeline.name)
+            log.warning("%s: the device rounds differently; rasters are normalised on the CPU", self._pipeline.name)
             return False
         return True
 
@@ -119,7 +119,7 @@ class BucketRunner:
                 part = self._input[:size]
                 self._captured[size] = self._device.capture(lambda part=part: self._predictor.forward(part))  # type: ignore[misc]
         except RuntimeError as error:
-            log.warning("%s is not captured, which costs time in small batches: %s", self._pipeline.name, error)
+            log.warning("%s: no CUDA graph, so small batches are slower: %s", self._pipeline.name, error)
             self._captured.clear()
             self._device.release()
 

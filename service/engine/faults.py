@@ -39,7 +39,7 @@ def _says(error: Exception, phrases: tuple[str, ...]) -> bool:
 def survived(error: Exception, what: str) -> tuple[str, str]:
     """How to tell of an error. Raises DeviceBroken for one after which there will only be more."""
     if breaks_device(error):
-        log.critical("the device fails, this process ends to be replaced", exc_info=error)
+        log.critical("unrecoverable device error; exiting for restart", exc_info=error)
         raise DeviceBroken from error
     log.warning("%s failed", what, exc_info=error)
     return to_wire(translated(error))

@@ -172,7 +172,7 @@ class ProcessEngine:
             self.restarts += 1
             failures = 0 if self._link.answered_at is not None else failures
             self._tell(reason)
-            log.error("%s (exit code %s): it is replaced", reason, await self._stop(self._link))
+            log.error("%s (exit code %s); restarting it", reason, await self._stop(self._link))
             failures = await self._replace(failures)
 
     def _tell(self, reason: str) -> None:
@@ -189,10 +189,10 @@ class ProcessEngine:
             try:
                 loaded = await self._launch(Roster.of(self.loaded, self._load))
             except Exception as error:
-                log.error("the engine could not be replaced: %s", error)
+                log.error("the inference process could not be restarted: %s", error)
             else:
                 self._adopt(loaded)
-                log.info("the engine was replaced in %.1f s", self._usual_start_s)
+                log.info("the inference process restarted in %.1f s", self._usual_start_s)
                 return failures
 
     def _adopt(self, loaded: Loaded) -> None:
@@ -207,5 +207,5 @@ class ProcessEngine:
         try:
             return await link.end()
         except TimeoutError:
-            log.error("the engine process %s cannot be stopped; its device may be stuck", link.process.pid)
+            log.error("inference process %s cannot be stopped; its device may be hung", link.process.pid)
             return None

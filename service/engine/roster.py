@@ -38,5 +38,5 @@ class Roster:
             try:
                 pipelines[key] = load_pipeline(source, settings)
             except CheckpointError as error:
-                log.error("%s is not served any more: %s", key, error)
+                log.error("%s is no longer served: %s", key, error)
         return pipelines

@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from service.call import current_call
+from service.engine.base import ModelInfo
 from service.errors import Problem
 from service.json_answer import JSON
+from service.off_loop import off_loop
 from service.open_inference.models import served
 from service.open_inference.outputs import chosen, ranked, tensor
 from service.open_inference.request import HEADER_LENGTH, InferBody, InferRequest, read_request
@@ -16,7 +18,7 @@ from service.open_inference.response import BINARY, written
 from service.openapi import PROTOCOL_ERROR, problem_responses
 from service.options import ModelOptions, Options
 from service.payload import Payload
-from service.perceiving import Perception, perceive_payload
+from service.perceiving import Perception, perceive_by_first
 from service.runtime import Runtime
 from service.tasks import TASKS
 
@@ -28,16 +30,12 @@ def inference_router(runtime: Runtime) -> APIRouter:
 
     async def infer(request: Request, name: str) -> Response:
         started = time.perf_counter()
-        model = served(runtime, name, request)
+        runtime.check_ready()
         refuse_compressed(request)
-        body, length = await request.body(), request.headers.get(HEADER_LENGTH)
-        asked = read_request(body, length, model.task.modality, runtime.settings.max_items)
-        current_call().hurry(time.monotonic() + asked.timeout_s)
-        tensors = chosen(model.postprocessor, asked.outputs)
-        parsed = _options(model.path).parse({**asked.options, "model": name})
-        payload = Payload(asked.files, {}, is_list=len(asked.files) > 1)
-        seen = await perceive_payload(runtime, model.path, payload, parsed, lambda model, parsed: None, started)
-        return _answer(request, asked, seen, tensors)
+        body = await request.body()
+        model = served(runtime, name, request)  # not before the body is here: it may be replaced meanwhile
+        with runtime.repository.hold([model]):
+            return await _infer(runtime, request, model, body, started)
 
     for path in ("/{name:path}/versions/{version}/infer", "/{name:path}/infer"):
         router.add_api_route(
@@ -57,7 +55,20 @@ def refuse_compressed(request: Request) -> None:
     """Raises Problem 415."""
     coding = request.headers.get("content-encoding", "identity")
     if coding != "identity":
-        raise Problem(415, "unsupported_media_type", f"the body is in Content-Encoding {coding}: send it as it is")
+        raise Problem(
+            415, "unsupported_media_type", f"Content-Encoding {coding} is not supported: send the body uncompressed"
+        )
+
+
+async def _infer(runtime: Runtime, request: Request, model: ModelInfo, body: bytes, started: float) -> Response:
+    length, max_items = request.headers.get(HEADER_LENGTH), runtime.settings.max_items
+    asked = await off_loop(len(body), read_request, body, length, model.task.modality, max_items)
+    current_call().hurry(time.monotonic() + asked.timeout_s)
+    tensors = chosen(model.postprocessor, asked.outputs)
+    parsed = _options(model.path).parse({**asked.options, "model": model.name})
+    payload = Payload(asked.files, {}, is_list=len(asked.files) > 1)
+    seen = await perceive_by_first(runtime, [model], payload, parsed, lambda model, parsed: None, started)
+    return _answer(request, asked, seen, tensors)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What servers of the protocol say of themselves and of their models."""
+"""Metadata, health and statistics in the Open Inference Protocol."""
 
 from importlib.metadata import version as installed
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from service.engine.base import ModelInfo
+from service.health import check_readiness
 from service.open_inference.models import served
-from service.open_inference.outputs import BYTES, OUTPUTS
+from service.open_inference.outputs import OUTPUTS
+from service.open_inference.tensors import BYTES, FP32
 from service.openapi import PROTOCOL_ERROR, problem_responses
 from service.runtime import Runtime
 
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"]
 PLATFORM = "pytorch_unireplknet"
-CONFIG_TYPES = {"FP32": "TYPE_FP32", "BYTES": "TYPE_STRING"}
+CONFIG_TYPES = {FP32: "TYPE_FP32", BYTES: "TYPE_STRING"}
 
 Json = dict[str, Any]
 
@@ -23,51 +25,66 @@ def metadata_router(runtime: Runtime) -> APIRouter:
 
     @router.get("")
     async def server() -> Json:
+        """Name, version and protocol extensions of the server."""
         about = {"name": "unireplknet-service", "version": installed("unireplknet-service")}
         return {**about, "extensions": EXTENSIONS}
 
     @router.get("/health/live", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def live() -> Json:
+        """As /health/live."""
         runtime.check_alive()
         return {"live": True}
 
     @router.get("/health/ready", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def ready() -> Json:
-        runtime.check_ready()
-        await runtime.check_engine()
+        """As /health/ready."""
+        await check_readiness(runtime)
         return {"ready": True}
 
     @router.get("/models", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def models() -> Json:
+        """Names of the models being served."""
         runtime.check_ready()
         return {"models": list(runtime.models)}
 
-    router.include_router(_model_router(runtime, "/models/{name:path}/versions/{version}"), include_in_schema=False)
-    router.include_router(_model_router(runtime, "/models/{name:path}"))
+    @router.get("/models/stats", responses=problem_responses(503, shape=PROTOCOL_ERROR))
+    async def all_stats() -> Json:
+        """Counts and durations of every model since it was loaded."""
+        runtime.check_ready()
+        return {"model_stats": [runtime.statistics.told(model) for model in runtime.models.values()]}
+
+    _add_model_routes(router, runtime, "/models/{name:path}/versions/{version}", in_schema=False)
+    _add_model_routes(router, runtime, "/models/{name:path}", in_schema=True)
     return router
 
 
-def _model_router(runtime: Runtime, prefix: str) -> APIRouter:
-    router = APIRouter()
-    problems = problem_responses(404, 503, shape=PROTOCOL_ERROR)
+def _add_model_routes(router: APIRouter, runtime: Runtime, path: str, in_schema: bool) -> None:
+    """Not by a router inside the router, whose routes would not know their full path: metrics are labelled by it."""
+    about: Json = {
+        "responses": problem_responses(404, 503, shape=PROTOCOL_ERROR),
+        "include_in_schema": in_schema,
+    }
 
-    @router.get(f"{prefix}/ready", responses=problems)
+    @router.get(f"{path}/ready", **about)
     async def model_ready(request: Request, name: str) -> Json:
+        """200 if the server is ready and serves the model."""
+        await check_readiness(runtime)
         return {"name": served(runtime, name, request).name, "ready": True}
 
-    @router.get(f"{prefix}/config", responses=problems)
+    @router.get(f"{path}/config", **about)
     async def config(request: Request, name: str) -> Json:
+        """Triton's model configuration."""
         return model_config(served(runtime, name, request))
 
-    @router.get(f"{prefix}/stats", responses=problems)
+    @router.get(f"{path}/stats", **about)
     async def stats(request: Request, name: str) -> Json:
+        """Counts and durations since the model was loaded."""
         return {"model_stats": [runtime.statistics.told(served(runtime, name, request))]}
 
-    @router.get(prefix, responses=problems)
+    @router.get(path, **about)
     async def metadata(request: Request, name: str) -> Json:
+        """Inputs and outputs of the model."""
         return model_metadata(served(runtime, name, request))
-
-    return router
 
 
 def model_metadata(model: ModelInfo) -> Json:

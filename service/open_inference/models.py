@@ -16,5 +16,5 @@ def served(runtime: Runtime, name: str, request: Request) -> ModelInfo:
     model = find_model(runtime, name)
     version = request.path_params.get("version", model.version)
     if version != model.version:
-        raise Problem(404, "model_not_found", f"{name} is served in version {model.version}, not {version!r}")
+        raise Problem(404, "model_not_found", f"{name} has version {model.version}, not {version!r}")
     return model

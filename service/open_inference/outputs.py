@@ -12,10 +12,8 @@ from models.postprocessors.classification import ClassificationPostprocessor
 from models.postprocessors.forecast import ForecastPostprocessor
 from service.errors import Problem, malformed
 from service.open_inference.request import InferOutput
-from service.open_inference.tensors import Tensor, classified
+from service.open_inference.tensors import BYTES, FP32, Tensor, classified
 from service.runtime import Perceived
-
-FP32, BYTES = "FP32", "BYTES"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def chosen(post: Postprocessor, asked: Sequence[InferOutput]) -> Mapping[str, Ou
     known = OUTPUTS[type(post)]
     for output in asked:
         if output.name not in known:
-            raise malformed(f"there is no output {output.name!r}, expected some of: {', '.join(known)}")
+            raise malformed(f"no output named {output.name!r}, expected any of: {', '.join(known)}")
     return {output.name: known[output.name] for output in asked} or known
 
 
@@ -80,7 +78,11 @@ def tensor(name: str, output: Output, post: Postprocessor, items: Sequence[Perce
     values = [np.asarray(output.values(post, item, options), DTYPES[output.datatype]) for item in items]
     if len({value.shape for value in values}) > 1:
         told = ", ".join(str(list(value.shape)) for value in values)
-        raise Problem(422, "invalid_parameter", f"{name} would have several shapes ({told}): send one input a request")
+        raise Problem(
+            422,
+            "invalid_parameter",
+            f"{name} has a different shape for each input ({told}): send one input per request",
+        )
     return Tensor(name, np.stack(values))
 
 
@@ -90,6 +92,6 @@ def ranked(made: Tensor, output: Output, post: Any, asked: InferOutput | None) -
     if count is None:
         return made
     if not output.ranked or isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        detail = f"classification is {count!r} for {made.name}, expected a positive number, for scores or logits"
+        detail = f"classification is {count!r} for {made.name}, expected a positive number, and scores or logits"
         raise Problem(422, "invalid_parameter", detail)
     return classified(made, count, post.labels)

@@ -1,4 +1,4 @@
-"""The model repository extension: what could be served, and an administrator's word on what is."""
+"""The model repository extension: the models that are served and could be, loading and unloading."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ Entry = dict[str, str]
 
 
 class IndexRequest(BaseModel):
-    """ready: only those that answer."""
+    """ready: list only models that are being served."""
 
     ready: bool = False
 
@@ -25,7 +25,10 @@ def repository_router(runtime: Runtime) -> APIRouter:
 
     @router.post("/index", responses=problem_responses(400, 422, 429, 503, 504, shape=PROTOCOL_ERROR))
     async def index(request: Request, asked: IndexRequest | None = None) -> list[Entry]:
-        """Why something is not there is told to administrators, as far as it is about the server's files."""
+        """Models that are served, being loaded, or available to load.
+
+        Administrators also see why a model could not be loaded, which may name the server's files.
+        """
         runtime.check_ready()
         files = await asyncio.to_thread(runtime.sources.names)
         entries = _entries(runtime, files, request.scope["administrator"])
@@ -33,12 +36,14 @@ def repository_router(runtime: Runtime) -> APIRouter:
 
     @router.post("/models/{name:path}/load", responses=problems)
     async def load(request: Request, name: str) -> Response:
+        """As /models/{name}/load."""
         check_administrator(request, runtime)
         await load_model(runtime, name)
         return Response()
 
     @router.post("/models/{name:path}/unload", responses=problems)
     async def unload(request: Request, name: str) -> Response:
+        """As /models/{name}/unload."""
         check_administrator(request, runtime)
         await unload_model(runtime, name)
         return Response()
@@ -54,6 +59,6 @@ def _entries(runtime: Runtime, files: dict[str, str], with_faults: bool) -> list
     for name in dict.fromkeys([*runtime.models, *repository.changing, *files]):
         model = runtime.models.get(name)
         state = repository.changing.get(name, ModelState.READY if model else ModelState.UNAVAILABLE)
-        reason = "" if model else faults.get(name, "it is not loaded")
+        reason = "" if model else faults.get(name, "not loaded")
         entries.append({"name": name, "version": model.version if model else "", "state": state, "reason": reason})
     return entries

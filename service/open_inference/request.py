@@ -9,10 +9,10 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import Problem, malformed
-from service.open_inference.tensors import read_bytes
-from service.payload import check_count, decode_base64
+from service.large_json import LongStrings, parse_json
+from service.open_inference.tensors import BYTES, read_bytes
+from service.payload import check_count, decode_base64, long_string
 
-BYTES = "BYTES"
 TEXT = "str"
 HEADER_LENGTH = "inference-header-content-length"
 RESERVED = {"binary_data_output", "priority", "sequence_end", "sequence_id", "sequence_start", "timeout"}
@@ -68,14 +68,15 @@ def read_request(body: bytes, header_length: str | None, input_name: str, max_it
     if length == 0:
         return InferRequest([body], binary=True)
     try:
-        asked = InferBody.model_validate(orjson.loads(body[:length]))
+        content, strings = parse_json(body[:length])
+        asked = InferBody.model_validate(content)
     except orjson.JSONDecodeError as error:
         raise malformed(f"the request is not JSON: {error}") from error
     except pydantic.ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3])
         raise malformed(f"not a request of the Open Inference Protocol: {faults}") from error
     return InferRequest(
-        _read_files(_only_input(asked, input_name), memoryview(body)[length:], max_items),
+        _read_files(_only_input(asked, input_name), memoryview(body)[length:], strings, max_items),
         {name: value for name, value in asked.parameters.items() if name not in RESERVED},
         asked.outputs,
         asked.parameters.get("binary_data_output") is True,
@@ -88,36 +89,36 @@ def _json_length(given: str | None, size: int) -> int:
     if given is None:
         return size
     if not given.isdecimal() or len(given) > 18 or int(given) > size:
-        raise malformed(f"{HEADER_LENGTH} is {given!r}, expected the length of the JSON, 0 to {size}")
+        raise malformed(f"{HEADER_LENGTH} is {given!r}, expected the length of the JSON in bytes, 0 to {size}")
     return int(given)
 
 
 def _only_input(asked: InferBody, name: str) -> InferInput:
     names = [tensor.name for tensor in asked.inputs]
     if names != [name]:
-        raise malformed(f"the inputs are {', '.join(map(repr, names))}, expected one, {name!r}")
+        raise malformed(f"the inputs are {', '.join(map(repr, names))}, expected a single one named {name!r}")
     (tensor,) = asked.inputs
     if tensor.datatype != BYTES:
-        raise malformed(f"{name} is of datatype {tensor.datatype!r}, expected {BYTES}: the files as they are")
+        raise malformed(f"{name} has datatype {tensor.datatype!r}, expected {BYTES}: encoded files")
     return tensor
 
 
-def _read_files(tensor: InferInput, binary: memoryview, max_items: int) -> list[bytes]:
+def _read_files(tensor: InferInput, binary: memoryview, strings: LongStrings, max_items: int) -> list[bytes]:
     count, size = math.prod(tensor.shape), tensor.parameters.get("binary_data_size")
     if not count:
-        raise malformed(f"{tensor.name} has the shape {tensor.shape}, expected a file at least")
+        raise malformed(f"{tensor.name} has the shape {tensor.shape}, expected at least one file")
     check_count(count, max_items)
     if (size is None) == (tensor.data is None):
         raise malformed(f"{tensor.name} must have either data or the parameter binary_data_size")
     if (size or 0) != len(binary):
-        raise malformed(f"{len(binary)} bytes stand behind the JSON, and {tensor.name} says {size or 0}")
+        raise malformed(f"{len(binary)} bytes follow the JSON, but binary_data_size of {tensor.name} is {size or 0}")
     if tensor.data is None:
         return read_bytes(binary, count)
     texts = _flat(tensor.data, len(tensor.shape))
     if len(texts) != count:
-        raise malformed(f"{tensor.name} has {len(texts)} elements, and the shape {tensor.shape}")
-    as_text = tensor.parameters.get("content_type") == TEXT
-    return [_text(value, i) if as_text else decode_base64(value, i) for i, value in enumerate(texts)]
+        raise malformed(f"{tensor.name} has {len(texts)} elements, but the shape {tensor.shape}")
+    read = _text if tensor.parameters.get("content_type") == TEXT else decode_base64
+    return [read(value, i, strings) for i, value in enumerate(texts)]
 
 
 def _flat(data: list[Any], axes: int) -> list[Any]:
@@ -129,10 +130,10 @@ def _flat(data: list[Any], axes: int) -> list[Any]:
     return data
 
 
-def _text(value: Any, index: int) -> bytes:
+def _text(value: Any, index: int, strings: LongStrings) -> bytes:
     if not isinstance(value, str):
-        raise malformed(f"input {index} is a {type(value).__name__}, expected a text")
-    return value.encode()
+        raise malformed(f"input {index} is a {type(value).__name__}, expected a string")
+    return bytes(long_string(value, strings))
 
 
 def _timeout_s(given: Any) -> float:
@@ -140,5 +141,5 @@ def _timeout_s(given: Any) -> float:
     if given is None:
         return math.inf
     if isinstance(given, bool) or not isinstance(given, int) or given <= 0:
-        raise Problem(422, "invalid_parameter", f"timeout is {given!r}, expected microseconds")
+        raise Problem(422, "invalid_parameter", f"timeout is {given!r}, expected a positive integer of microseconds")
     return given / 1e6

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from service.errors import malformed
 
+FP32, BYTES = "FP32", "BYTES"  # datatypes of the protocol
 LENGTH = struct.Struct("<I")
 
 
@@ -22,7 +23,7 @@ class Tensor:
 
     @property
     def datatype(self) -> str:
-        return "FP32" if self.values.dtype == np.float32 else "BYTES"
+        return FP32 if self.values.dtype == np.float32 else BYTES
 
     def described(self) -> dict[str, Any]:
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.values.shape)}
@@ -33,9 +34,7 @@ class Tensor:
     def in_binary(self) -> tuple[dict[str, Any], bytes]:
         """What JSON says of it, and the bytes behind."""
         data = (
-            self.values.astype("<f4").tobytes()
-            if self.datatype == "FP32"
-            else write_bytes(self.values.ravel().tolist())
+            self.values.astype("<f4").tobytes() if self.datatype == FP32 else write_bytes(self.values.ravel().tolist())
         )
         return {**self.described(), "parameters": {"binary_data_size": len(data)}}, data
 
@@ -63,5 +62,5 @@ def read_bytes(data: memoryview, count: int) -> list[bytes]:
         offset += LENGTH.size + length
         elements.append(bytes(data[offset - length : offset]))
     if len(elements) != count or offset != len(data):
-        raise malformed(f"a BYTES tensor of {len(data)} bytes does not hold {count} elements, each behind its length")
+        raise malformed(f"a BYTES tensor of {len(data)} bytes does not hold {count} length-prefixed elements")
     return elements

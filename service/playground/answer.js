@@ -7,7 +7,7 @@ export function shownAnswer(answer) {
   const show = SHOWN.find(([holds]) => holds(answer))[1];
   const cost = [...answer.timing.map(([name, ms]) => [name, milliseconds(ms)]), ["batch size", answer.batchSize]];
   const read = Object.entries(inputOf(answer)).filter(isPlain);
-  const tables = [["Read as", read], ["Time", [...cost, ["to here and back", milliseconds(answer.elapsed)]]]];
+  const tables = [["Input", read], ["Time", [...cost, ["round trip", milliseconds(answer.elapsed)]]]];
   const named = tables.filter(([, rows]) => rows.length).map(([title, rows]) => (
     element("div", { className: "card" }, element("h3", {}, title), facts(rows))));
   return { particulars: [element("div", { className: "columns" }, ...named), ...source(answer)], ...show(answer) };
@@ -19,7 +19,7 @@ export const inputOf = ({ body }) => (body instanceof Blob ? {} : body.input ?? 
 const SHOWN = [
   [({ type }) => type.startsWith("image/"), drawing],
   [({ body }) => Array.isArray(predictions(body)), classification],
-  [({ body }) => body instanceof Blob, ({ body }) => ({ nodes: [saving(body)], summary: "Answered with a file." })],
+  [({ body }) => body instanceof Blob, ({ body }) => ({ nodes: [saving(body)], summary: "The answer is a file." })],
   [() => true, () => ({ nodes: [], summary: "Answered." })],
 ];
 
@@ -28,7 +28,7 @@ const predictions = (body) => (Array.isArray(body) && body[0]?.label !== undefin
 function drawing({ body }) {
   const picture = element("img", { src: URL.createObjectURL(body), alt: "What was measured and what is forecast" });
   const frame = element("div", { className: "plot", role: "region", "aria-label": "Plot", tabIndex: 0 }, picture);
-  return { nodes: [frame, saving(body)], summary: "Here is the plot." };
+  return { nodes: [frame, saving(body)], summary: "Forecast plot." };
 }
 
 function saving(blob) {

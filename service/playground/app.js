@@ -37,8 +37,10 @@ async function start() {
   try {
     state.tasks = await loadTasks(key(), say);
   } catch (problem) {
+    byId("tasks").replaceChildren(element("p", { className: "note" }, "None listed yet."));
     say("The models could not be listed.");
     showProblem(problem);
+    if (problem.status === 401) askForKey();
     return;
   }
   if (!state.tasks.length) {
@@ -48,6 +50,13 @@ async function start() {
   byId("tasks").replaceChildren(...state.tasks.map(taskChoice));
   await choose(state.tasks.find(({ path }) => `#${path}` === location.hash) ?? state.tasks[0]);
   if (state.file) await take(state.file);
+}
+
+/** Show where the key goes: the field is folded away on servers that want none. */
+function askForKey() {
+  byId("key-details").open = true;
+  byId("key").focus();
+  say("Enter an API key.");
 }
 
 function taskChoice(task, place) {
@@ -69,7 +78,7 @@ async function choose(task) {
   byId("tasks").querySelectorAll("input").forEach((radio) => { radio.checked = radio.value === task.path; });
   byId("model").replaceChildren(...task.models.map((name) => element("option", {}, name)));
   byId("model").disabled = false;
-  byId("accepts").replaceChildren(`Reads ${shortTypes(task).join(", ")}.`);
+  byId("accepts").replaceChildren(`Accepts ${shortTypes(task).join(", ")}.`);
   state.options = optionFields(task.parameters);
   byId("options").replaceChildren(...state.options.nodes);
   byId("more-options").hidden = !state.options.nodes.length;
@@ -154,7 +163,7 @@ async function run() {
   const { path, type } = request();
   showProblem();
   setBusy(true);
-  say("Asking the server\u2026");
+  say("Waiting for the server\u2026");
   try {
     const answer = await send(path, state.file, type, key(), mine.signal);
     if (state.running === mine) await showAnswer(answer, mine);
@@ -181,6 +190,7 @@ function refuse(problem) {
   const cancelled = problem.name === "AbortError";
   say(cancelled ? "Cancelled." : "No answer.");
   if (!cancelled) showProblem(problem);
+  if (problem.status === 401) askForKey();
 }
 
 function setBusy(busy) {
@@ -198,10 +208,10 @@ function clearAnswer() {
 async function copyCommand() {
   try {
     await navigator.clipboard.writeText(byId("curl").textContent);
-    say("The command is copied.");
+    say("Command copied.");
   } catch { // pages without HTTPS have no clipboard
     getSelection().selectAllChildren(byId("curl"));
-    say("The command is selected: copy it with Ctrl+C or Cmd+C.");
+    say("Command selected: copy it with Ctrl+C or Cmd+C.");
   }
 }
 
@@ -222,7 +232,7 @@ async function toggleRecording() {
   try {
     state.recording = await startRecording((seconds) => { button.textContent = `Stop (${Math.floor(seconds)} s)`; });
   } catch {
-    showProblem(new Error("The microphone could not be used: allow it for this page, or choose a file."));
+    showProblem(new Error("The microphone is not available: allow it for this page, or choose a file."));
     return;
   }
   button.textContent = "Stop (0 s)";

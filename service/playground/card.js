@@ -9,8 +9,8 @@ export function modelCard(model) {
   return [
     element("p", {}, element("strong", {}, model.name), `. ${description ?? ""}`),
     facts([...Object.entries(metrics), ...about, ...served]),
-    ...folded("How it reads its input", model.preprocessor),
-    ...folded("How it was trained", card.training),
+    ...folded("Preprocessing", model.preprocessor),
+    ...folded("Training", card.training),
   ];
 }
 

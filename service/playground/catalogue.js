@@ -5,7 +5,7 @@ import { getJson } from "./request.js";
 const POLL_MS = 1000;
 const PATIENCE_MS = 120_000;
 
-/** [{path, modality, parameters, mediaTypes, models}], in the order of the models; waits while they are loading. */
+/** [{path, modality, parameters, mediaTypes, models}], in the order of the document; waits while models are loading. */
 export async function loadTasks(key, waiting) {
   const [models, document] = await Promise.all([whenReady("models", key, waiting), getJson("openapi.json", key)]);
   const tasks = new Map();
@@ -16,7 +16,9 @@ export async function loadTasks(key, waiting) {
     if (!tasks.has(task.path)) tasks.set(task.path, task);
     tasks.get(task.path).models.push(model.name);
   }
-  return Promise.all([...tasks.values()].map(async (task) => {
+  const place = ({ path }) => Object.keys(document.paths).indexOf(`/${path}`);
+  const sorted = [...tasks.values()].sort((one, other) => place(one) - place(other));
+  return Promise.all(sorted.map(async (task) => {
     const { media_types: mediaTypes } = await loadModel(task.models[0], key);
     return { ...task, mediaTypes };
   }));

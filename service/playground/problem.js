@@ -8,7 +8,7 @@ export function shownProblem(problem) {
   const retry = retryAfter ? [`Try again in ${retryAfter} s.`] : [];
   const notes = [...retry, ...request].join(" ");
   return element("div", { className: "problem" },
-    element("h3", {}, body.title ?? "That did not work"),
+    element("h3", {}, body.title ?? "Request failed"),
     element("p", {}, problem.message),
     ...(body.code ? [element("p", {}, element("code", {}, `${status} ${body.code}`))] : []),
     ...(notes ? [element("p", { className: "note" }, notes)] : []));

@@ -6,7 +6,7 @@ const TICK_MS = 500;
 /** Why there is no recording here, or null. */
 export function obstacle() {
   if (!isSecureContext) return "Recording needs HTTPS, or this page on localhost.";
-  return window.MediaRecorder && navigator.mediaDevices ? null : "This browser does not record.";
+  return window.MediaRecorder && navigator.mediaDevices ? null : "This browser cannot record audio.";
 }
 
 /** Starts at once. `stop()` ends it; `finished` becomes the File. tick is told the seconds. Raises where refused. */

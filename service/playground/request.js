@@ -52,7 +52,7 @@ async function answered(path, request) {
     response = await fetch(new URL(path, document.baseURI), request);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The server cannot be reached. Is it still running?", 0);
+    throw new Problem("The server cannot be reached: is it still running?", 0);
   }
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));

@@ -80,7 +80,7 @@ def test_keys_come_from_the_setting_or_from_a_file(tmp_path: Path) -> None:
 
 def test_a_file_without_keys_is_refused_when_the_server_starts(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("# nobody\n")
-    for name, reason in (("empty", "holds no key"), ("missing", "cannot be read")):
+    for name, reason in (("empty", "contains no keys"), ("missing", "cannot be read")):
         with pytest.raises(ValidationError, match=reason):
             Settings(api_keys=f"@{tmp_path / name}")
 

@@ -29,7 +29,7 @@ def test_samples_beyond_the_limit_are_refused_until_one_is_answered() -> None:
     first = door.admit(Load(1))
     door.admit(Load(1))
     error = refusal(door, Load(1))
-    assert str(error).startswith("2 samples wait already, the limit is 2: try again in")
+    assert str(error).startswith("the queue is full: 2 samples, the limit is 2: retry in")
     with first:
         pass
     door.admit(Load(1))

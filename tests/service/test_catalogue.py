@@ -30,7 +30,7 @@ def test_an_unknown_model_is_404_and_names_those_there_are(client: TestClient) -
     for path in ("/models/huge", "/labels/huge"):
         response = client.get(path)
         assert (response.status_code, response.json()["code"]) == (404, "model_not_found")
-        assert "there is: tiny" in response.json()["detail"]
+        assert "available: tiny" in response.json()["detail"]
 
 
 def test_limits_are_those_of_the_settings(client: TestClient) -> None:

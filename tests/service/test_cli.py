@@ -49,13 +49,25 @@ def test_help_names_every_command() -> None:
     assert all(command in output for command in COMMANDS)
 
 
-def test_serve_has_a_flag_for_every_setting() -> None:
-    from service.settings import Settings
-
-    _, output = run("serve", "--help")
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_serve_shows_every_setting_with_its_default(columns: str) -> None:
+    result = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": columns})
+    options = re.split(r"\n  (?=-)", result.output)
+    shown = {option.split()[0]: " ".join(option.split()) for option in options}
     for name, info in Settings.model_fields.items():
-        assert f"--{name.replace('_', '-')}" in output
-        assert (info.description or "missing")[:20] in output
+        text = shown[f"--{name.replace('_', '-')}"].replace("- ", "-")  # where a word was wrapped at its hyphen
+        assert (info.description or "missing").replace("- ", "-") in text
+    assert shown["--port"].endswith("[default: 8000]")
+    assert shown["--max-queue-wait-s"].endswith("[default: 10]")
+    assert "None" not in result.output
+
+
+@pytest.mark.parametrize("given", ["--channels-last", "--no-channels-last"])
+def test_a_switch_can_be_turned_off_as_well(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    served: list[Settings] = []
+    monkeypatch.setattr("service.server.run_server", served.append)
+    assert run("serve", given) == (0, "")
+    assert served[0].channels_last is (given == "--channels-last")
 
 
 def test_predict_prints_labels_as_json_lines(photo: Path, tiny_checkpoint: Path) -> None:
@@ -89,7 +101,7 @@ def test_predict_finds_the_model_that_can_read_a_file(tiny_checkpoints: tuple[Pa
 def test_predict_names_the_models_there_are(photo: Path, tiny_checkpoint: Path) -> None:
     status, output = run("predict", photo, "-c", tiny_checkpoint, "--model", "huge")
     assert status == 1
-    assert "there is: tiny (classify/image)" in output
+    assert "available: tiny (classify/image)" in output
 
 
 def test_predict_refuses_more_labels_than_there_are(photo: Path, tiny_checkpoint: Path) -> None:

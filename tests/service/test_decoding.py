@@ -277,7 +277,7 @@ def test_starting_fails_where_workers_cannot_start() -> None:
 
 def test_files_are_refused_at_once_where_workers_cannot_start(faulty: Preprocessor[Any]) -> None:
     pool = DecodePool(1, PATIENCE_S, PREPARATION._replace(modules=("no_such_module",)))
-    with pytest.raises(DecodersUnavailable, match="stop as soon as they start"):
+    with pytest.raises(DecodersUnavailable, match="the decode workers fail to start"):
         run(pool, pool.decode(faulty, b"", None))
 
 

@@ -34,7 +34,7 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "negative top_k": ({"content": PNG, "params": {"top_k": -1}}, 422, "invalid_parameter", "top_k"),
     "top_k no number": ({"content": PNG, "params": {"top_k": "many"}}, 422, "invalid_parameter", "top_k"),
     "unknown function": ({"content": PNG, "params": {"function_to_apply": "x"}}, 422, "invalid_parameter", "softmax"),
-    "unknown model": ({"content": PNG, "params": {"model": "huge"}}, 404, "model_not_found", "there is: tiny"),
+    "unknown model": ({"content": PNG, "params": {"model": "huge"}}, 404, "model_not_found", "available: tiny"),
     "text": ({"content": b"hello, this is no picture"}, 415, "unsupported_media_type", ""),
     "pdf": ({"content": b"%PDF-1.7 and more of it"}, 415, "unsupported_media_type", ""),
     "truncated png": ({"content": PNG[: len(PNG) // 2]}, 422, "undecodable_input", ""),

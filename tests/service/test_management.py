@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from service.app import create_app
 from service.settings import Settings
+from tests.service.asgi import Client, Reply
 from tests.service.conftest import encoded, picture, wait_until_ready
 from tests.tiny import TINY, save_tiny
 
@@ -111,7 +113,7 @@ def test_what_is_not_there_is_404(server: TestClient, path: str, checkpoint: str
 def test_only_administrators_may(server: TestClient, path: str, headers: dict[str, str]) -> None:
     response = server.post(path, headers=headers)
     assert (response.status_code, response.json()["code"]) == (403, "forbidden")
-    assert "send one of the admin keys" in response.json()["detail"]
+    assert "send an admin key" in response.json()["detail"]
     assert "tiny" in names(server)
 
 
@@ -130,7 +132,7 @@ def test_the_protocols_repository_is_the_same(server: TestClient, folder: Path) 
         index = server.post("/v2/repository/index", headers=headers).json()
         return {entry["name"]: (entry["state"], entry["reason"]) for entry in index}
 
-    ready, absent = ("READY", ""), ("UNAVAILABLE", "it is not loaded")
+    ready, absent = ("READY", ""), ("UNAVAILABLE", "not loaded")
     assert states() == {"tiny": ready, "broken": absent, "fresh": absent, "sounds": absent}
     assert server.post("/v2/repository/models/sounds/load", headers=ADMIN, json={"parameters": {}}).status_code == 200
     refused = server.post("/v2/repository/models/broken/load", headers=ADMIN)
@@ -171,6 +173,39 @@ def test_who_was_let_in_is_answered_by_the_version_that_was_there(
         response = asking.result()
     assert (response.status_code, response.json()["model_version"]) == (200, old)
     assert server.post("/classify/image", content=PNG).json()["model_version"] == new
+
+
+class ReloadingUpload(Client):
+    """Replaces the model before the last chunk of its body."""
+
+    def __init__(self, server: TestClient, body: bytes, **headers: str) -> None:
+        super().__init__([body[:10], body[10:]], content_length=str(len(body)), **headers)
+        self.server = server
+
+    async def _receive(self) -> Message:
+        if len(self._chunks) == 1:
+            await asyncio.to_thread(post, self.server, "/models/tiny/load")
+        return await super()._receive()
+
+
+def upload(server: TestClient, path: str) -> Reply:
+    """A request that names a version, during which another takes its place."""
+    client = ReloadingUpload(server, PNG, inference_header_content_length="0")
+    assert server.portal is not None
+    return server.portal.call(client.ask, server.app, path)
+
+
+def test_a_version_that_was_replaced_during_the_upload_is_not_answered_by_another(
+    server: TestClient, folder: Path
+) -> None:
+    old = server.get("/models/tiny").json()["version"]
+    save_tiny("classify/image", folder / "tiny.safetensors", "tiny", seed=40)
+    reply = upload(server, f"/v2/models/tiny/versions/{old}/infer")
+    new = server.get("/models/tiny").json()["version"]
+    assert new != old
+    assert reply.status == 404
+    assert f"tiny has version {new}" in reply.problem["error"]
+    assert upload(server, f"/v2/models/tiny/versions/{new}/infer").status == 200
 
 
 def test_replacing_models_under_load_fails_nobody(server: TestClient, folder: Path) -> None:

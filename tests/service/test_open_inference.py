@@ -181,11 +181,11 @@ def test_several_histories_of_one_shape_are_answered_together(client: TestClient
 
 BAD: list[tuple[str, dict[str, Any], int, str]] = [
     ("no inputs", {"inputs": []}, 400, "inputs"),
-    ("inputs of another name", {"inputs": [image(name="pixels")]}, 400, "expected one, 'image'"),
-    ("two inputs", {"inputs": [image(), image()]}, 400, "expected one, 'image'"),
+    ("inputs of another name", {"inputs": [image(name="pixels")]}, 400, "expected a single one named 'image'"),
+    ("two inputs", {"inputs": [image(), image()]}, 400, "expected a single one named 'image'"),
     ("numbers", {"inputs": [image(datatype="FP32")]}, 400, "expected BYTES"),
     ("another count", {"inputs": [image(shape=[2])]}, 400, "has 1 elements"),
-    ("nothing", {"inputs": [image(shape=[0], data=[])]}, 400, "a file at least"),
+    ("nothing", {"inputs": [image(shape=[0], data=[])]}, 400, "at least one file"),
     ("a negative shape", {"inputs": [image(shape=[-1])]}, 400, "shape"),
     ("a huge shape", {"inputs": [image(shape=[10**9, 10**9])]}, 413, "the limit is 4"),
     ("many axes", {"inputs": [image(shape=[1] * 9)]}, 400, "shape"),
@@ -193,8 +193,13 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
     ("data twice", {"inputs": [image(parameters={"binary_data_size": 3})]}, 400, "either data or"),
     ("no base64", {"inputs": [image(data=["%%"])]}, 400, "input 0 is not base64"),
     ("nested data", {"inputs": [image(data=[["a"]])]}, 400, "input 0 is a list"),
-    ("a number for a text", {"inputs": [image(data=[1], parameters={"content_type": "str"})]}, 400, "expected a text"),
-    ("an unknown output", {"inputs": [image()], "outputs": [{"name": "boxes"}]}, 400, "expected some of: scores"),
+    (
+        "a number for a text",
+        {"inputs": [image(data=[1], parameters={"content_type": "str"})]},
+        400,
+        "expected a string",
+    ),
+    ("an unknown output", {"inputs": [image()], "outputs": [{"name": "boxes"}]}, 400, "expected any of: scores"),
     ("an id that is none", {"id": 5, "inputs": [image()]}, 400, "id"),
     ("a bad timeout", {"inputs": [image()], "parameters": {"timeout": -1}}, 422, "microseconds"),
     ("a list", [], 400, "not a request"),  # type: ignore[list-item]
@@ -208,7 +213,7 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
         "no ranks of vectors",
         {"inputs": [image()], "outputs": [{"name": "embedding", "parameters": {"classification": 3}}]},
         422,
-        "for scores or logits",
+        "and scores or logits",
     ),
     ("no picture", {"inputs": [image(b"text")]}, 415, "no picture starts"),
 ]
@@ -264,7 +269,7 @@ def test_what_is_not_there_is_404_in_the_shape_of_the_protocol(client: TestClien
 
 def test_a_timeout_of_the_protocol_is_a_deadline(client: TestClient) -> None:
     answer = infer(client, {"inputs": [image()], "parameters": {"timeout": 1}}, status=504)
-    assert "time for this request is over" in answer["error"]
+    assert "deadline exceeded" in answer["error"]
 
 
 def test_statistics_count_what_was_asked(client: TestClient) -> None:

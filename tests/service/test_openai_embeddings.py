@@ -73,7 +73,7 @@ def test_every_sense_that_embeds_is_reached(client: TestClient) -> None:
         ({"model": "tiny", "input": [TEXTS[0]] * 5}, 413, "too_many_items", "the limit is 4"),
         ({"model": "tiny", "input": TEXTS, "dimensions": 3}, 422, "invalid_parameter", "dimensions"),
         ({"model": "tiny", "input": TEXTS, "encoding_format": "hex"}, 422, "invalid_parameter", "encoding_format"),
-        ({"model": "nobody", "input": TEXTS}, 404, "model_not_found", "there is: tiny"),
+        ({"model": "nobody", "input": TEXTS}, 404, "model_not_found", "available: tiny"),
         (
             {"model": "tiny", "input": "dGV4dA=="},
             415,

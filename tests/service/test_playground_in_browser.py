@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import uvicorn
 
 from service.app import create_app
 from service.settings import Settings
+from service.tasks import TASKS
 from tests.service.browsing import (
     ARGUMENTS,
     CHROMIUM,
@@ -42,10 +44,9 @@ CONTROLS = {"button", "textbox", "combobox", "radio", "checkbox", "spinbutton", 
 FAILED_LOAD = "Failed to load resource"  # is what Chromium says of every refusal
 
 
-@pytest.fixture(scope="module")
-def site(tiny_checkpoints: tuple[Path, ...]) -> Iterator[str]:
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
     """Address of a running server."""
-    settings = Settings(checkpoints=tiny_checkpoints, device="cpu", decode_workers=1, max_body_bytes=300_000)
     server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -59,6 +60,22 @@ def site(tiny_checkpoints: tuple[Path, ...]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def site(tiny_checkpoints: tuple[Path, ...]) -> Iterator[str]:
+    settings = Settings(checkpoints=tiny_checkpoints, device="cpu", decode_workers=1, max_body_bytes=300_000)
+    with serving(settings) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def guarded(tiny_checkpoint: Path) -> Iterator[str]:
+    """A server that wants a key."""
+    with serving(
+        Settings(checkpoints=(tiny_checkpoint,), device="cpu", decode_workers=1, api_keys="s3cret")
+    ) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One context for all tests, which keeps the files of the page; what a tab stores stays its own."""
     with playwright.sync_playwright() as driver:
@@ -68,16 +85,17 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Any, site: str) -> Iterator[Callable[[], Page]]:
+def opened(browser: Any, site: str, guarded: str) -> Iterator[Callable[[], Page]]:
     """Opens empty tabs; in the end nothing may have failed in any, and no request may have left the server."""
     faults: list[str] = []
+    own = (site, guarded, "blob:")
 
     def watch() -> Page:
         page = browser.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("request", lambda sent: None if sent.url.startswith((site, "blob:")) else faults.append(sent.url))
+        page.on("request", lambda sent: None if sent.url.startswith(own) else faults.append(sent.url))
         return page
 
     yield watch
@@ -125,7 +143,7 @@ def test_a_file_is_answered_by_the_task_that_reads_it_as_the_api_says(answered: 
 def test_time_and_batch_and_model_are_told(answered: tuple[Page, str]) -> None:
     page, _ = answered
     told = page.inner_text("#particulars")
-    assert all(word in told for word in ("decode", "forward", "total", "batch size", "to here and back"))
+    assert all(word in told for word in ("decode", "forward", "total", "batch size", "round trip"))
     assert "random weights, for tests" in page.inner_text("#card")
     assert "test accuracy" in page.inner_text("#card")
 
@@ -239,6 +257,29 @@ def test_the_key_is_sent_kept_for_the_tab_and_left_out_of_the_command(ready: Pag
     ready.reload()
     assert ready.input_value("#key") == "s3cret"
     assert ready.evaluate("localStorage.length") == 0
+
+
+def test_a_server_with_keys_asks_for_one_where_it_is_typed(page: Page, guarded: str) -> None:
+    page.goto(guarded)
+    see(page, "#status", "Enter an API key.")
+    assert "Loading" not in page.inner_text("body")
+    assert page.evaluate("document.activeElement.id") == "key"
+    page.keyboard.type("guess")
+    page.keyboard.press("Enter")
+    see(page, "[role=alert]", "API key is not valid")
+    page.fill("#key", "s3cret")
+    page.keyboard.press("Enter")
+    see(page, "#status", "Choose a file.")
+    assert page.text_content("[role=alert]") == ""
+    upload(page, "classify/image")
+
+
+def test_tasks_are_in_the_order_of_the_registry_whatever_the_models_are_called(page: Page, site: str) -> None:
+    models = page.request.get(f"{site}models").json()
+    page.route("**/models", lambda route: route.fulfill(json=models[::-1]))
+    listed(page, site)
+    assert [choice.get_attribute("value") for choice in page.query_selector_all("input[name=task]")] == list(TASKS)
+    assert page.is_checked("input[value='classify/image']")
 
 
 def test_the_page_is_painted_before_the_models_are_listed(page: Page, site: str) -> None:

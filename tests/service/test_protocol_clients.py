@@ -41,6 +41,8 @@ def test_triton_finds_the_server_and_its_models(client: Any) -> None:
     assert client.get_model_config("tiny", version)["input"][0]["data_type"] == "TYPE_STRING"
     assert client.get_model_repository_index()[0]["state"] == "READY"
     assert client.get_inference_statistics("tiny")["model_stats"][0]["name"] == "tiny"
+    every = [model["name"] for model in client.get_inference_statistics()["model_stats"]]
+    assert every == [model["name"] for model in client.get_model_repository_index()]
 
 
 @pytest.mark.parametrize("binary_input", [True, False])
@@ -66,12 +68,22 @@ def test_triton_ranks_labels_and_passes_options(client: Any) -> None:
 
 
 def test_triton_reads_refusals(client: Any) -> None:
-    with pytest.raises(triton.InferenceServerException, match=r"\[404\].*no model is called 'nobody'"):
+    with pytest.raises(triton.InferenceServerException, match=r"\[404\].*no model named 'nobody'"):
         client.infer("nobody", [pictures(True)])
     with pytest.raises(triton.InferenceServerException, match=r"\[403\].*--admin-keys"):
         client.load_model("tiny")
     with pytest.raises(triton.InferenceServerException, match=r"\[415\].*gzip"):
         client.infer("tiny", [pictures(True)], request_compression_algorithm="gzip")
+
+
+def test_openai_lists_the_models_that_embed(address: str) -> None:
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="none") as client:
+        listed = [model.id for model in client.models.list()]
+        assert "tiny" in listed
+        assert "tiny-weather" not in listed
+        assert client.models.retrieve("tiny").object == "model"
+        with pytest.raises(openai.NotFoundError, match="no model named 'nobody'"):
+            client.models.retrieve("nobody")
 
 
 def test_openai_embeds(address: str) -> None:
@@ -83,7 +95,7 @@ def test_openai_embeds(address: str) -> None:
         }
         assert np.allclose(vectors["default"], vectors["float"], atol=1e-5)
         assert np.shape(vectors["float"]) == (2, 32)
-        with pytest.raises(openai.NotFoundError, match="no model is called 'nobody'") as caught:
+        with pytest.raises(openai.NotFoundError, match="no model named 'nobody'") as caught:
             client.embeddings.create(model="nobody", input=texts)
         assert caught.value.code == "model_not_found"
         with pytest.raises(openai.BadRequestError, match="input 0 is not base64"):

@@ -146,7 +146,9 @@ def test_what_cannot_be_loaded_is_told_and_changes_nothing(shop: Shop, error: Ex
     async def scenario() -> None:
         shop.engine.refusals = {"first": error} if stage == "loading" else {}
         shop.unfit = error if stage == "preparing" else None
-        with pytest.raises(Problem, match=f"first is not loaded: {told}; what was served still is") as caught:
+        with pytest.raises(
+            Problem, match=f"first could not be loaded: {told}; still serving the previous models"
+        ) as caught:
             await shop.repository.load("first", "first")
         assert (caught.value.status, caught.value.code) == (422, "model_not_loaded")
         await settled()
@@ -161,7 +163,7 @@ def test_what_cannot_be_loaded_is_told_and_changes_nothing(shop: Shop, error: Ex
 
 def test_a_file_with_another_model_inside_is_refused(shop: Shop) -> None:
     async def scenario() -> None:
-        with pytest.raises(Problem, match="it holds a model named 'other', and 'first' was asked for"):
+        with pytest.raises(Problem, match="it contains a model named 'other', expected 'first'"):
             await shop.repository.load("first", "other")
         await settled()
         assert list(shop.engine.loaded.models) == ["first", "second"]
@@ -210,7 +212,7 @@ def test_models_that_a_replaced_engine_does_not_have_are_not_seen(shop: Shop) ->
     async def scenario() -> None:
         shop.engine.loaded = shop.engine.loaded.without("first")
         assert shop.keys == ["second"]
-        with pytest.raises(Problem, match="no model is called 'first'; there is: second"):
+        with pytest.raises(Problem, match="no model named 'first'; available: second"):
             await shop.repository.unload("first")
 
     run(scenario())

@@ -50,12 +50,12 @@ def test_a_file_that_comes_later_is_found(folder: Path) -> None:
 def test_nothing_outside_the_folders_can_be_named(folder: Path, checkpoint: str) -> None:
     with pytest.raises(Problem, match="checkpoint_not_found") as caught:
         Sources((folder,)).find("tiny", checkpoint.format(outside=folder.parent / "outside.safetensors"))
-    assert (caught.value.status, caught.value.detail.endswith("there is: first.safetensors")) == (404, True)
+    assert (caught.value.status, caught.value.detail.endswith("available: first.safetensors")) == (404, True)
 
 
 def test_a_name_that_several_files_claim_is_refused_until_one_is_named(folder: Path) -> None:
     second = save_tiny("classify/audio", folder / "second.safetensors", "tiny")
-    with pytest.raises(Problem, match="could be any of .*first.*second") as caught:
+    with pytest.raises(Problem, match="several checkpoints contain .*first.*second") as caught:
         Sources((folder,)).find("tiny")
     assert caught.value.status == 422
     assert Sources((folder,)).find("tiny", "second") == str(second)
@@ -72,5 +72,5 @@ def test_names_that_the_authors_published_are_known(folder: Path) -> None:
 
 def test_an_empty_folder_is_no_fault(tmp_path: Path) -> None:
     assert Sources((tmp_path,)).names() == {}
-    with pytest.raises(Problem, match="there is: none"):
+    with pytest.raises(Problem, match="available: none"):
         Sources((tmp_path,)).find("tiny")

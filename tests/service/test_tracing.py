@@ -122,7 +122,7 @@ def test_the_exporters_are_those_of_the_environment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(spans, "BatchSpanProcessor", processor)
     make_provider({"OTEL_TRACES_EXPORTER": "otlp,console"}).shutdown()
     assert [type(exporter).__name__ for exporter in made] == ["OTLPSpanExporter", "ConsoleSpanExporter"]
-    with pytest.raises(ValueError, match="'pigeon' of OTEL_TRACES_EXPORTER is not installed; there is: .*otlp"):
+    with pytest.raises(ValueError, match="'pigeon' of OTEL_TRACES_EXPORTER is not installed; available: .*otlp"):
         make_provider({"OTEL_TRACES_EXPORTER": "pigeon"})
 
 

@@ -155,7 +155,7 @@ def test_work_that_cannot_be_captured_runs_as_it_is(pipeline: Pipeline, caplog: 
     device = FakeDevice(refuses="operation not permitted when stream is capturing")
     run = runner(pipeline, device)
     assert run.buckets == []
-    assert "tiny is not captured, which costs time in small batches: operation not permitted" in caplog.text
+    assert "tiny: no CUDA graph, so small batches are slower: operation not permitted" in caplog.text
     assert_same(run(pictures(3)), pipeline.run(pictures(3)))
 
 
