@@ -8,7 +8,7 @@ import pydantic
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.answers import embedding_answer, embeddings
+from service.answers import embeddings, encoded_vectors
 from service.catalogue import find_model
 from service.errors import Problem, malformed
 from service.json_answer import JSON, json_response
@@ -65,8 +65,9 @@ def openai_router(runtime: Runtime) -> APIRouter:
         payload = Payload(files, {}, is_list=isinstance(asked.input, list))
         seen = await perceive_payload(runtime, model.path, payload, parsed, lambda model, parsed: None, started)
         wanted = seen.options.of(EmbeddingOptions)
-        data = embedding_answer(embeddings(seen.perceived, wanted.normalize), wanted)["data"]
-        answer = {"object": "list", "data": [{"object": "embedding", **item} for item in data]}
+        vectors = encoded_vectors(embeddings(seen.perceived, wanted.normalize), wanted)
+        data = [{"object": "embedding", "index": place, "embedding": v} for place, v in enumerate(vectors)]
+        answer = {"object": "list", "data": data}
         return json_response({**answer, "model": seen.model.name, "usage": USAGE}, seen.timing_headers())
 
     router.add_api_route(

@@ -197,7 +197,7 @@ def test_a_format_is_known_by_its_content_and_not_by_chance() -> None:
 @pytest.mark.parametrize(
     "payload",
     [b"\0", b"hello", b"<html></html>", b"\x89PNG\r\n\x1a\n" + bytes(64), b"LASF" + bytes(300),
-     b"\x1f\x8b\x08\0" + bytes(30), b"glTF\2\0\0\0", b"1 2\n3 4\n", b"x y\n1 2\n", b"#\n" * 99, b" \n", b"1.5\n1 2 3\n",
+     b"\x1f\x8b\x08\0" + bytes(30), b"glTF\2\0\0\0", b"1 2\n3 4\n", b"x y\n1 2\n", b"#\n" * 99, b"1.5\n1 2 3\n",
      bytes(83), bytes(85),
      b"one two three\n"],
 )  # fmt: skip
@@ -207,9 +207,10 @@ def test_other_formats_are_refused_with_the_list_of_those_that_are_read(payload:
     assert refusal.value.code == "unsupported_media_type"
 
 
-def test_an_empty_payload_is_refused() -> None:
-    with pytest.raises(UndecodableInput, match="empty"):
-        read(b"")
+@pytest.mark.parametrize(("payload", "size"), [(b"", "0 bytes"), (b" \n", "2 bytes of blanks")])
+def test_an_empty_payload_is_refused(payload: bytes, size: str) -> None:
+    with pytest.raises(UndecodableInput, match=rf"point cloud file is empty \({size}\)"):
+        read(payload)
 
 
 def test_a_mistake_of_our_own_is_not_blamed_on_the_file() -> None:
@@ -228,3 +229,8 @@ def test_all_shapes_of_modelnet_are_read(shared_path: Callable[[str], Path]) -> 
         points = np.array(tokens[4 : 4 + 3 * vertices], np.float64).reshape(-1, 3)
         assert (sample.description["points"], sample.description["faces"]) == (vertices, faces), path.name
         assert sample.description["bounds"] == [points.min(axis=0).tolist(), points.max(axis=0).tolist()], path.name
+
+
+def test_text_in_utf_16_is_to_be_saved_as_utf_8() -> None:
+    with pytest.raises(UndecodableInput, match="UTF-16: save it as UTF-8"):
+        read("1 2 3\n".encode("utf-16"))

@@ -239,7 +239,7 @@ def test_every_option_is_described_and_bounded() -> None:
 
 
 def test_a_sound_track_alone_is_no_video() -> None:
-    with pytest.raises(UnsupportedFormat, match="send mp4, mov, webm, mkv, avi, gif or ts"):
+    with pytest.raises(UnsupportedFormat, match="send one of mp4, mov, webm, mkv, avi, gif, ts"):
         SMALL.decode(b"\xff\xf1" + bytes(99), VideoOptions())
 
 
