@@ -151,7 +151,7 @@ class PointCloudPreprocessor(Preprocessor[PointCloudOptions]):
         """(N, 3 + attributes) and (F, 3), of the points whose values are numbers, and no absurd ones."""
         if not len(cloud.points):
             raise damaged("it holds no points")
-        values = np.column_stack([cloud.points, *(self._attribute(cloud, name) for name in self.attributes)])
+        values = np.column_stack([cloud.points, *self._attributes(cloud)])
         largest = [LARGEST] * 3 + [LARGEST_ATTRIBUTE] * len(self.attributes)
         usable = (np.abs(values) <= largest).all(axis=1)
         dropped = len(values) - int(usable.sum())
@@ -161,13 +161,18 @@ class PointCloudPreprocessor(Preprocessor[PointCloudOptions]):
         faces = cloud.faces[usable[cloud.faces].all(axis=1)]
         return values[usable], (np.cumsum(usable) - 1)[faces]
 
-    def _attribute(self, cloud: Cloud, name: str) -> Array:
-        attributes = {key.lower(): column for key, column in cloud.attributes.items()}
-        if name.lower() not in attributes:
+    def _attributes(self, cloud: Cloud) -> list[Array]:
+        found = {key.lower(): column for key, column in cloud.attributes.items()}
+        missing = [name for name in self.attributes if name.lower() not in found]
+        if missing:
             known = ", ".join(cloud.attributes)[:MOST_NAMES] or "nothing"
-            detail = f"the model needs the {name} of every point; beside x, y, z the file names {known}: add {name}"
+            wanted = ", ".join(missing)
+            detail = (
+                f"this model needs {wanted} of every point, and the file holds {known} beside x, y, z: add {wanted} as "
+                "named properties (PLY), fields (PCD) or columns (CSV), or name a model that does without"
+            )
             raise UndecodableInput("missing_attribute", detail)
-        return attributes[name.lower()]
+        return [found[name.lower()] for name in self.attributes]
 
 
 def unit_sphere(values: Values) -> Values:

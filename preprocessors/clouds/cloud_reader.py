@@ -15,6 +15,7 @@ from preprocessors.clouds.off import read_off
 from preprocessors.clouds.pcd import read_pcd
 from preprocessors.clouds.ply import read_ply
 from preprocessors.clouds.point_table import is_csv, is_pts, is_xyz, read_pts, read_table
+from preprocessors.clouds.radhar import OPENING, read_radhar
 from preprocessors.clouds.stl import is_stl, read_stl
 from preprocessors.faults import refused
 from preprocessors.formats import Recognises, recognise
@@ -36,6 +37,7 @@ FORMATS: dict[str, Format] = {
     "pcd": Format(re.compile(rb"(?:\s|#[^\n]*\n)*+(?:VERSION|FIELDS)\s").match, read_pcd),
     "off": Format(re.compile(rb"(?:ST)?C?N?OFF[\s\d#]").match, read_off),
     "obj": Format(KEYWORD.match, read_obj),
+    "radhar": Format(OPENING.match, read_radhar),
     "csv": Format(is_csv, read_table),
     "xyz": Format(is_xyz, read_table),
     "pts": Format(is_pts, read_pts),

@@ -9,7 +9,7 @@ import pytest
 from preprocessors.base import UndecodableInput
 from preprocessors.pointcloud import PointCloudOptions, PointCloudPreprocessor
 from tests.cloud_headers import TRIANGLE, npy_header, pcd_header, ply_header, zipped
-from tests.clouds import CUBE, binary_stl, cloud, npy, npz, off, pcd, ply, rows, text_stl
+from tests.clouds import CUBE, binary_stl, cloud, npy, npz, off, pcd, ply, text_stl
 
 PREPROCESSOR = PointCloudPreprocessor(points=32, max_points=10_000)
 POINTS = cloud(60)

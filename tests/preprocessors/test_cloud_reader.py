@@ -24,10 +24,12 @@ from tests.clouds import (
     off,
     pcd,
     ply,
+    radhar,
     rows,
     stored_npz,
     text_stl,
 )
+from tests.conftest import SharedPath
 
 POINTS = cloud(300)
 ATTRIBUTES = {
@@ -75,6 +77,7 @@ PLAIN: dict[str, tuple[str, bytes]] = {
     "npz": ("npz", npz(points=POINTS)),
     "npz stored": ("npz", stored_npz(xyz=POINTS.astype(np.float32))),
     "npz without a name": ("npz", npz(arr_0=POINTS)),
+    "radhar": ("radhar", radhar(POINTS, [300], POINTS[:, 0])),
     "obj without faces": ("obj", obj(POINTS, ())),
     "off without faces": ("off", off(POINTS, ())),
 }  # fmt: skip
@@ -135,6 +138,26 @@ def test_attributes_are_read_by_name(case: str) -> None:
     assert found.attributes.keys() == ATTRIBUTES.keys()
     for name, column in ATTRIBUTES.items():
         np.testing.assert_array_equal(found.attributes[name], column)
+
+
+@pytest.mark.parametrize(("frames", "span"), [([100, 50, 150], 60), ([1] * 240 + [60], 241)])
+def test_a_radar_s_points_have_their_velocity_and_their_time_in_the_window(frames: list[int], span: int) -> None:
+    _, found = read(radhar(POINTS, frames, -POINTS[:, 0]))
+    np.testing.assert_array_equal(found.attributes["velocity"], -POINTS[:, 0])
+    np.testing.assert_allclose(found.attributes["time"], np.repeat(np.arange(len(frames)), frames) / span)
+
+
+def test_a_radar_recording_of_the_published_set_is_read(shared_path: SharedPath) -> None:
+    for path in sorted(shared_path("data/pointcloud/radhar/test_text_sample").iterdir()):
+        name, found = read_cloud(path.read_bytes(), 10_000)
+        assert (name, len(found.points)) == ("radhar", path.read_bytes().count(b"point_id"))
+        assert found.attributes["time"].max() == pytest.approx(19 / 60)
+
+
+def test_a_radar_s_point_that_lacks_a_value_is_refused() -> None:
+    payload = radhar(POINTS, [300], POINTS[:, 0])
+    with pytest.raises(UndecodableInput, match="1 of its 300 points lack one of point_id, x, y, z, range, velocity"):
+        read(payload.replace(b"doppler_bin: 8\n", b"", 1))
 
 
 @pytest.mark.parametrize("case", MESHES)
@@ -202,7 +225,7 @@ def test_a_format_is_known_by_its_content_and_not_by_chance() -> None:
      b"one two three\n"],
 )  # fmt: skip
 def test_other_formats_are_refused_with_the_list_of_those_that_are_read(payload: bytes) -> None:
-    with pytest.raises(UnsupportedFormat, match="npy, npz, stl, ply, pcd, off, obj, csv, xyz, pts") as refusal:
+    with pytest.raises(UnsupportedFormat, match="npy, npz, stl, ply, pcd, off, obj, radhar, csv, xyz, pts") as refusal:
         read(payload)
     assert refusal.value.code == "unsupported_media_type"
 
