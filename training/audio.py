@@ -69,7 +69,7 @@ class AudioSubject(ClassificationSubject):
 
         return Material(
             preprocessor=preprocessor,
-            training=TrainingSamples(heard, [e.class_id for e in splits.train], recipe.seed, draw),
+            training=TrainingSamples(heard, splits.targets(splits.train), recipe.seed, draw),
             augment=BatchAugment(self, len(splits.labels), alter),
             normalise=preprocessor.laid_out,
         )
