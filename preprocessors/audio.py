@@ -94,10 +94,11 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
         starts = self._starts(len(waveform), options.windows)
         heard = [self._interval(start, len(waveform)) for start in starts]
         views = tuple(self._window(waveform, start) for start in starts)
-        description = self._description(recording, payload) | {
+        description = self._description(recording) | {
             "start_s": heard[0]["start_s"],
             "end_s": heard[-1]["end_s"],
             "peak": _peak(views),
+            "bytes": len(payload),
         }
         if len(views) > 1:
             description["views"] = heard
@@ -167,7 +168,7 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
         end = min(start + self.window_samples, samples)
         return {"start_s": round(start / self.sample_rate, 3), "end_s": round(end / self.sample_rate, 3)}
 
-    def _description(self, recording: Recording, payload: bytes) -> dict[str, Any]:
+    def _description(self, recording: Recording) -> dict[str, Any]:
         samples = len(recording.waveform)
         return {
             "format": recording.format,
@@ -175,7 +176,6 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
             "channels": recording.channels,
             "duration_s": round(samples / self.sample_rate, 3),
             "frames": min(self.filter_bank.frames(samples), self.target_frames),
-            "bytes": len(payload),
         }
 
 

@@ -57,7 +57,10 @@ class DecordReader(VideoReader):
         except _faults():
             return None
         agrees &= len(decord) == len(self) and decord.get_key_indices() == list(self.index.keyframes)
-        return decord if agrees else None
+        if not agrees:
+            return None
+        self.close()  # one decoder of the two is enough
+        return decord
 
     def _opened(self) -> Any:
         library = import_module("decord")
