@@ -1,29 +1,35 @@
 """Lay public data sets out as the folders that `unireplknet train` reads.
 
     python examples/public_sets.py fsdd SOURCE OUT
+    python examples/public_sets.py esc10 SOURCE OUT
     python examples/public_sets.py radhar SOURCE OUT
     python examples/public_sets.py modelnet10 SOURCE OUT
     python examples/public_sets.py stations SOURCE OUT
 
-fsdd: the Free Spoken Digit Dataset, its wav files in any folders or zip files. radhar: RadHAR's recordings packed as
-train.npz and test.npz. modelnet10: ModelNet10, 1,024 points of each surface packed the same way. stations: weather
-stations packed as train*.npz and test*.npz with temperature and wind in tenths, such as INMET's of Brazil; OUT receives
-a folder for each.
+SOURCE is what the authors publish. fsdd: the repository of the Free Spoken Digit Dataset, or its wav files in any
+folders or zip files. esc10: the repository of ESC-50, of which ESC-10 is a part. radhar: the repository of RadHAR.
+modelnet10: the folder ModelNet10 of the authors' archive. stations is the exception: weather stations packed as
+train*.npz and test*.npz with temperature and wind in tenths, stations x hours, such as INMET's of Brazil; OUT receives
+a folder for each variable.
 """
 
+import csv
 import re
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocessors.clouds.radhar import WINDOW, radar_points
+
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 FSDD_TEST = 5  # the set's own split: the first five recordings of every speaker and digit
-WINDOW, STRIDE = 60, 10  # radar frames, of which there are thirty a second
-UNITS_PER_METRE = 512
+ESC_TEST_FOLD, ESC_VALIDATION = "5", 3
+STRIDE, MOST_POINTS = 10, 1_000_000  # radar frames from window to window; points of a recording
 WEATHER = {"temperature": ("temperature_dC", "degC_x10"), "wind": ("wind_speed_dms", "m/s_x10")}
 UNMEASURED = -32768
 EVERY = 10  # of the training recordings, one is for validation: windows of one recording overlap
@@ -46,29 +52,47 @@ def sounds(source: Path) -> Iterator[tuple[str, bytes]]:
             yield from ((Path(name).name, archive.read(name)) for name in names)
 
 
+def esc10(source: Path, out: Path) -> None:
+    """Folds 1 to 4 to learn from, 5 for the test. The first three clips of a class are also the validation: 320 clips
+    are too few to do without thirty, and nothing is chosen by them.
+    """
+    seen: Counter[str] = Counter()
+    with (source / "meta" / "esc50.csv").open(newline="") as table:
+        rows = [row for row in csv.DictReader(table) if row["esc10"] == "True"]
+    for row in sorted(rows, key=lambda row: row["filename"]):
+        content = (source / "audio" / row["filename"]).read_bytes()
+        test = row["fold"] == ESC_TEST_FOLD
+        seen[row["category"]] += not test
+        again = ("validation",) if not test and seen[row["category"]] <= ESC_VALIDATION else ()
+        for split in ("test" if test else "train", *again):
+            write(out / split / row["category"] / row["filename"], content)
+
+
 def radhar(source: Path, out: Path) -> None:
     """Windows of two seconds, as PLY with the velocity (m/s) and the time (0 to 1 within the window) of each point."""
     for split in ("train", "test"):
-        pack = np.load(source / f"{split}.npz")
-        for recording, label in enumerate(pack["label"]):
-            held_out = split == "train" and recording % EVERY == 0
-            folder = out / ("validation" if held_out else split) / str(pack["classes"][label])
-            for number, points in enumerate(windows(pack, recording)):
-                write(folder / f"{pack['name'][recording]}_{number:03d}.ply", ply(points))
+        for number, path in enumerate(recordings(source, split.title())):
+            held_out = split == "train" and number % EVERY == 0
+            folder = out / ("validation" if held_out else split) / path.parent.name
+            for place, points in enumerate(windows(path.read_bytes())):
+                write(folder / f"{path.stem}_{place:03d}.ply", ply(points))
 
 
-def windows(pack: "np.lib.npyio.NpzFile", recording: int) -> Iterator[Points]:
+def recordings(source: Path, split: str) -> list[Path]:
+    found = sorted(path for path in source.rglob("*.txt") if path.parent.parent.name == split)
+    if not found:
+        raise SystemExit(f"{source} holds no recordings: expected text files such as Data/{split}/walk/1.txt")
+    return found
+
+
+def windows(recording: bytes) -> Iterator[Points]:
     """(N, 5) x, y, z in metres, velocity, time."""
-    of_points = slice(*pack["rec_point_offset"][recording : recording + 2])
-    of_frames = slice(*pack["rec_frame_offset"][recording : recording + 2])
-    xyz = pack["xyz_512"][of_points].astype(np.float32) / UNITS_PER_METRE
-    velocity = pack["velocity"][of_points].astype(np.float32)
-    starts = np.append(pack["frame_start"][of_frames], len(xyz))
+    columns, frames = radar_points(recording, MOST_POINTS)
+    values = np.column_stack([columns[name] for name in ("x", "y", "z", "velocity")])
+    starts = np.searchsorted(frames, np.arange(frames[-1] + 2))
     for first in range(0, len(starts) - WINDOW, STRIDE):
-        bounds = starts[first : first + WINDOW + 1]
-        time = np.repeat(np.arange(WINDOW, dtype=np.float32) / WINDOW, np.diff(bounds))
-        rows = slice(bounds[0], bounds[-1])
-        yield np.column_stack([xyz[rows], velocity[rows], time]).astype(np.float32)
+        rows = slice(starts[first], starts[first + WINDOW])
+        yield np.column_stack([values[rows], (frames[rows] - first) / WINDOW]).astype(np.float32)
 
 
 def ply(points: Points) -> bytes:
@@ -79,12 +103,10 @@ def ply(points: Points) -> bytes:
 
 
 def modelnet10(source: Path, out: Path) -> None:
-    for split in ("train", "test"):
-        pack = np.load(source / f"{split}.npz")
-        for number, (points, label) in enumerate(zip(pack["points"], pack["label"], strict=True)):
-            path = out / split / str(pack["classes"][label]) / f"{number:04d}.npy"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, points.astype(np.float32) / 127)
+    """The meshes as they are: training samples their surfaces."""
+    for path in source.glob("*/*/*.off"):
+        split, shape = path.parent.name, path.parent.parent.name
+        write(out / split / shape / path.name, path.read_bytes())
 
 
 def stations(source: Path, out: Path) -> None:
@@ -113,7 +135,7 @@ def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-SETS = {"fsdd": fsdd, "radhar": radhar, "modelnet10": modelnet10, "stations": stations}
+SETS = {"fsdd": fsdd, "esc10": esc10, "radhar": radhar, "modelnet10": modelnet10, "stations": stations}
 
 if __name__ == "__main__":
     SETS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

@@ -5,6 +5,7 @@ channels are mixed, where theirs takes a file's rate as it is and hears the firs
 """
 
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -91,10 +92,17 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
         recording = self.read(payload)
         waveform = recording.waveform
         starts = self._starts(len(waveform), options.windows)
-        description = self._description(recording, payload)
-        if len(starts) > 1:
-            description["views"] = [self._interval(start) for start in starts]
-        return Sample(tuple(self._window(waveform, start) for start in starts), description)
+        heard = [self._interval(start, len(waveform)) for start in starts]
+        views = tuple(self._window(waveform, start) for start in starts)
+        description = self._description(recording) | {
+            "start_s": heard[0]["start_s"],
+            "end_s": heard[-1]["end_s"],
+            "peak": _peak(views),
+            "bytes": len(payload),
+        }
+        if len(views) > 1:
+            description["views"] = heard
+        return Sample(views, description)
 
     def read(self, payload: bytes) -> Recording:
         """The whole recording, its mean removed. Raises PayloadError."""
@@ -156,11 +164,11 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
         window[: len(piece)] = piece
         return window
 
-    def _interval(self, start: int) -> dict[str, float]:
-        end = start + self.window_samples
+    def _interval(self, start: int, samples: int) -> dict[str, float]:
+        end = min(start + self.window_samples, samples)
         return {"start_s": round(start / self.sample_rate, 3), "end_s": round(end / self.sample_rate, 3)}
 
-    def _description(self, recording: Recording, payload: bytes) -> dict[str, Any]:
+    def _description(self, recording: Recording) -> dict[str, Any]:
         samples = len(recording.waveform)
         return {
             "format": recording.format,
@@ -168,5 +176,9 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
             "channels": recording.channels,
             "duration_s": round(samples / self.sample_rate, 3),
             "frames": min(self.filter_bank.frames(samples), self.target_frames),
-            "bytes": len(payload),
         }
+
+
+def _peak(views: Sequence[NDArray[np.float32]]) -> float:
+    """How loud the loudest sample that is heard is, to three digits; full scale is 1, and silence 0."""
+    return float(f"{max(np.nanmax(np.abs(view)) for view in views):.3g}")

@@ -30,7 +30,7 @@ SIGNATURES = {
 }
 SIGNATURE = re.compile(b"|".join(b"(?P<%s>%s)" % (name.encode(), s) for name, s in SIGNATURES.items()), re.DOTALL)
 NAMES = {"mov": "mp4", "matroska": "mkv", "mpegts": "ts"}
-DIALECTS = {"mov": (("mov", b"ftypqt  "),), "matroska": (("webm", b"webm"),)}
+DIALECTS = {"mov": (("mov", b"ftypqt  "), ("m4a", b"ftypM4A")), "matroska": (("webm", b"webm"),)}
 # Of FFmpeg's five hundred decoders, by their names there; nothing else is shown to strangers, not even to guess at a
 # stream's size or rate.
 VIDEO_DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "gif",

@@ -5,8 +5,8 @@ point sampling.
 """
 
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessors.base import Array, Preprocessor, Sample, UndecodableInput
-from preprocessors.clouds.cloud import Cloud, damaged
+from preprocessors.clouds.cloud import NORMALS, Cloud, damaged
 from preprocessors.clouds.cloud_reader import read_cloud
-from preprocessors.clouds.open3d_reader import read_with_open3d
+from preprocessors.clouds.open3d_reader import estimated_normals, read_with_open3d
 from preprocessors.clouds.surface import sample_surface
 from preprocessors.clouds.thinning import SAMPLERS, Sampling
 
@@ -36,13 +36,16 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Decoder:
-    """read: returns the format's name and the cloud. package: what must be installed, also the name of the extra."""
+    """read: returns the format's name and the cloud. package: what must be installed, also the name of the extra.
+    normals: makes them of the points, where a model needs them and a file has none.
+    """
 
     read: Callable[[bytes, int], tuple[str, Cloud]]
     package: str = "numpy"
+    normals: Callable[[Values], Mapping[str, Array]] | None = None
 
 
-DECODERS = {"numpy": Decoder(read_cloud), "open3d": Decoder(read_with_open3d, "open3d")}
+DECODERS = {"numpy": Decoder(read_cloud), "open3d": Decoder(read_with_open3d, "open3d", estimated_normals)}
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class PointCloudPreprocessor(Preprocessor[PointCloudOptions]):
         """(N, 3 + attributes) and (F, 3), of the points whose values are numbers, and no absurd ones."""
         if not len(cloud.points):
             raise damaged("it holds no points")
-        values = np.column_stack([cloud.points, *(self._attribute(cloud, name) for name in self.attributes)])
+        values = np.column_stack([cloud.points, *self._attributes(self._completed(cloud))])
         largest = [LARGEST] * 3 + [LARGEST_ATTRIBUTE] * len(self.attributes)
         usable = (np.abs(values) <= largest).all(axis=1)
         dropped = len(values) - int(usable.sum())
@@ -161,13 +164,25 @@ class PointCloudPreprocessor(Preprocessor[PointCloudOptions]):
         faces = cloud.faces[usable[cloud.faces].all(axis=1)]
         return values[usable], (np.cumsum(usable) - 1)[faces]
 
-    def _attribute(self, cloud: Cloud, name: str) -> Array:
-        attributes = {key.lower(): column for key, column in cloud.attributes.items()}
-        if name.lower() not in attributes:
+    def _completed(self, cloud: Cloud) -> Cloud:
+        normals, named = DECODERS[self.decoder].normals, {name.lower() for name in cloud.attributes}
+        wanted = set(NORMALS) & {name.lower() for name in self.attributes} - named
+        if not wanted or normals is None:
+            return cloud
+        return replace(cloud, attributes={**cloud.attributes, **normals(cloud.points)})
+
+    def _attributes(self, cloud: Cloud) -> list[Array]:
+        found = {key.lower(): column for key, column in cloud.attributes.items()}
+        missing = [name for name in self.attributes if name.lower() not in found]
+        if missing:
             known = ", ".join(cloud.attributes)[:MOST_NAMES] or "nothing"
-            detail = f"the model needs the {name} of every point; beside x, y, z the file names {known}: add {name}"
+            wanted = ", ".join(missing)
+            detail = (
+                f"this model needs {wanted} of every point, and the file holds {known} beside x, y, z: add {wanted} as "
+                "named properties (PLY), fields (PCD) or columns (CSV), or name a model that does without"
+            )
             raise UndecodableInput("missing_attribute", detail)
-        return attributes[name.lower()]
+        return [found[name.lower()] for name in self.attributes]
 
 
 def unit_sphere(values: Values) -> Values:

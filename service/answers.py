@@ -45,10 +45,11 @@ class Evidence(BaseModel):
 
 
 class EmbeddingItem(BaseModel):
-    """`embedding` is a list of numbers, or base64 of little-endian float32."""
+    """`embedding` is a list of numbers, or base64 of little-endian float32; `input` is what was decoded."""
 
     index: int
     embedding: list[float] | str
+    input: dict[str, Any]
 
 
 class Usage(BaseModel):
@@ -109,9 +110,19 @@ def embeddings(perceived: Sequence[Perceived], normalize: bool) -> NDArray[np.fl
     return matrix
 
 
-def embedding_answer(matrix: NDArray[np.float32], options: EmbeddingOptions) -> dict[str, Any]:
-    data = [{"index": i, "embedding": VECTORS[options.encoding_format](row)} for i, row in enumerate(matrix)]
+def embedding_answer(
+    matrix: NDArray[np.float32], perceived: Sequence[Perceived], options: EmbeddingOptions
+) -> dict[str, Any]:
+    vectors = encoded_vectors(matrix, options)
+    data = [
+        {"index": i, "embedding": vector, "input": item.sample.description}
+        for i, (vector, item) in enumerate(zip(vectors, perceived, strict=True))
+    ]
     return {"object": "list", "dim": matrix.shape[1], "data": data, "usage": {"items": len(data)}}
+
+
+def encoded_vectors(matrix: NDArray[np.float32], options: EmbeddingOptions) -> list[list[float] | str]:
+    return [VECTORS[options.encoding_format](row) for row in matrix]
 
 
 def npy_bytes(matrix: NDArray[np.float32]) -> bytes:

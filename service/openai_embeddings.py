@@ -9,7 +9,7 @@ import pydantic
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.answers import embedding_answer, embeddings
+from service.answers import embeddings, encoded_vectors
 from service.catalogue import find_model
 from service.errors import Problem, malformed
 from service.json_answer import JSON, json_response
@@ -83,8 +83,8 @@ def openai_router(runtime: Runtime) -> APIRouter:
 
 def _answer(seen: Perception) -> dict[str, Any]:
     wanted = seen.options.of(EmbeddingOptions)
-    data = embedding_answer(embeddings(seen.perceived, wanted.normalize), wanted)["data"]
-    items = [{"object": "embedding", **item} for item in data]
+    vectors = encoded_vectors(embeddings(seen.perceived, wanted.normalize), wanted)
+    items = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
     return {"object": "list", "data": items, "model": seen.model.name, "usage": USAGE}
 
 

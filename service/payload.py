@@ -55,7 +55,11 @@ def check_count(files: int, max_items: int) -> None:
 async def _read_raw(request: Request) -> Payload:
     """Whatever else the Content-Type says: clients set it wrongly, and the decoder looks at the bytes."""
     body = await request.body()
-    return Payload([body] if body else [], {})
+    if not body:
+        raise malformed(
+            "no file in the request, its body has 0 bytes: send one as the body, or as multipart part 'file'"
+        )
+    return Payload([body], {})
 
 
 async def _read_multipart(request: Request) -> Payload:

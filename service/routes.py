@@ -81,7 +81,7 @@ def _add_embedding_route(router: APIRouter, runtime: Runtime, path: str, task: T
         if NPY in request.headers.get("accept", ""):
             return Response(npy_bytes(matrix), headers=seen.timing_headers(), media_type=NPY)
         about = provenance(request.scope["request_id"], seen.model)
-        return json_response({**about, **embedding_answer(matrix, wanted)}, seen.timing_headers())
+        return json_response({**about, **embedding_answer(matrix, seen.perceived, wanted)}, seen.timing_headers())
 
     _add(router, f"/embed/{task.modality}", embed, task, options, EmbeddingAnswer)
 

@@ -178,3 +178,14 @@ def stored_npz(**arrays: NDArray[Any]) -> bytes:
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def radhar(points: Values, frames: Sequence[int], velocity: Values) -> bytes:
+    """What `rostopic echo` prints of a radar; frames: how many points each has."""
+    ids = [place for count in frames for place in range(count)]
+    return "".join(
+        f'header: \n  seq: {seq}\n  stamp: \n    secs: 1561686184\n    nsecs: 612307393\n  frame_id: "ti_mmwave"\n'
+        f"point_id: {place}\nx: {x!r}\ny: {y!r}\nz: {z!r}\nrange: 1.5\nvelocity: {v!r}\ndoppler_bin: 8\n"
+        "bearing: -73.3\nintensity: 30.7\n---\n"
+        for seq, (place, (x, y, z), v) in enumerate(zip(ids, points.tolist(), velocity.tolist(), strict=True))
+    ).encode()

@@ -81,7 +81,7 @@ LOSSY: dict[str, Callable[[Samples, int], bytes]] = {
 }
 ENCODERS = LOSSLESS | LOSSY
 FORMATS = {
-    "wav": "wav", "wav float": "wav", "wav extensible": "wav", "wav 64": "wav", "flac": "flac", "alac": "mp4",
-    "mov": "mp4", "mp3": "mp3", "vorbis": "ogg", "opus": "ogg", "m4a": "mp4", "mp4": "mp4", "adts": "aac",
-    "webm": "matroska",
+    "wav": "wav", "wav float": "wav", "wav extensible": "wav", "wav 64": "wav", "flac": "flac", "alac": "m4a",
+    "mov": "mov", "mp3": "mp3", "vorbis": "ogg", "opus": "ogg", "m4a": "m4a", "mp4": "mp4", "adts": "aac",
+    "webm": "webm",
 }  # fmt: skip

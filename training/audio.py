@@ -1,7 +1,7 @@
 """Teaching sounds: recordings in class folders, as log-mel filter banks."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,6 +17,10 @@ from training.recordings import Waveform, WaveformChange, masked, random_window,
 from training.samples import TrainingSamples, usable
 from training.setting import setting
 
+# What is chosen where neither a flag nor a preset says otherwise; and the flags that do
+FRONT_END: dict[str, Any] = {"sample_rate": 16_000, "n_mels": 128, "hop_length_ms": 10.0, "target_frames": 512}
+FLAGS = dict(zip(FRONT_END, ("--sample-rate", "--mels", "--hop-ms", "--frames"), strict=True))
+
 
 @dataclass(frozen=True)
 class AudioSubject(ClassificationSubject):
@@ -28,10 +32,14 @@ class AudioSubject(ClassificationSubject):
     in_chans: ClassVar[int] = 1
 
     preset: str | None = setting(None, f"Front end preset of a published model: {', '.join(PRESETS)}")
-    sample_rate: int = setting(16_000, "Sample rate in Hz; recordings are resampled to it")
-    mels: int = setting(128, "Number of mel filters")
-    hop_ms: float = setting(10.0, "Hop between frames in milliseconds")
-    frames: int = setting(512, "Frames per input; times hop-ms gives the duration")
+    sample_rate: int | None = setting(
+        None, f"Sample rate in Hz; recordings are resampled to it; default {FRONT_END['sample_rate']}"
+    )
+    mels: int | None = setting(None, f"Number of mel filters; default {FRONT_END['n_mels']}")
+    hop_ms: float | None = setting(None, f"Hop between frames in milliseconds; default {FRONT_END['hop_length_ms']:g}")
+    frames: int | None = setting(
+        None, f"Frames per input; times hop-ms gives the duration; default {FRONT_END['target_frames']}"
+    )
     layout: str = setting("time_first", "time_first (the paper) or frequency_first (the authors' code)")
     speed: float = setting(0.1, "Maximum relative change of speed and pitch")
     shift: float = setting(0.1, "Maximum time shift, as a fraction of the recording")
@@ -61,19 +69,34 @@ class AudioSubject(ClassificationSubject):
 
         return Material(
             preprocessor=preprocessor,
-            training=TrainingSamples(heard, [e.class_id for e in splits.train], recipe.seed, draw),
+            training=TrainingSamples(heard, splits.targets(splits.train), recipe.seed, draw),
             augment=BatchAugment(self, len(splits.labels), alter),
             normalise=preprocessor.laid_out,
         )
 
     def preprocessor(self) -> AudioPreprocessor:
-        """Raises ValueError for an unknown preset."""
-        if self.preset is not None and self.preset not in PRESETS:
+        """Raises ValueError for an unknown preset, and for what contradicts one."""
+        flags = {
+            "sample_rate": self.sample_rate,
+            "n_mels": self.mels,
+            "hop_length_ms": self.hop_ms,
+            "target_frames": self.frames,
+        }
+        given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+        return AudioPreprocessor(layout=self.layout, **{**FRONT_END, **given, **self._preset(given)})
+
+    def _preset(self, given: Collection[str]) -> dict[str, Any]:
+        if self.preset is None:
+            return {}
+        if self.preset not in PRESETS:
             raise ValueError(f"preset {self.preset!r} is unknown, expected one of {', '.join(PRESETS)}")
-        chosen: dict[str, Any] = PRESETS[self.preset] if self.preset else {"target_frames": self.frames}
-        return AudioPreprocessor(
-            sample_rate=self.sample_rate, n_mels=self.mels, hop_length_ms=self.hop_ms, layout=self.layout, **chosen
-        )
+        if given:
+            flags = ", ".join(FLAGS[name] for name in given)
+            raise ValueError(
+                f"--preset {self.preset} says how sounds become filter banks, and {flags} would contradict its mean "
+                "and deviation: leave out one or the other"
+            )
+        return PRESETS[self.preset]
 
 
 def measured(preprocessor: AudioPreprocessor, heard: Sequence[Waveform]) -> AudioPreprocessor:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from kornia.augmentation import (
     AugmentationSequential,
     RandomCutMixV2,
@@ -16,13 +15,14 @@ from kornia.augmentation.auto import TrivialAugment
 from torch import Tensor
 
 from training.classification import ClassificationSubject
+from training.samples import shares
 
-# (N, C, H, W) maps and (N,) class ids -> mixed maps, and (N, 3): first class, second class, second's share
+# (N, C, H, W) maps and (N,) their numbers -> mixed maps, and (N, 3): first number, second number, second's share
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class BatchAugment:
-    """A batch and its (N,) class ids -> (N, C, H, W) maps and (N, classes) soft targets.
+    """A batch and its targets (see `shares`) -> (N, C, H, W) maps and (N, classes) soft targets.
 
     `alter` changes every sample by itself, before they are mixed. All chance comes from torch's global generator: seed
     it, and a batch comes out the same.
@@ -35,16 +35,14 @@ class BatchAugment:
         self.mix_probability = subject.mix_probability if self.mixes else 0.0
         self.num_classes = num_classes
 
-    def __call__(self, samples: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        maps = self.alter(samples)
+    def __call__(self, samples: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        maps, soft = self.alter(samples), shares(targets, self.num_classes)
         if torch.rand(()).item() >= self.mix_probability:
-            return maps, self._one_hot(classes)
+            return maps, soft
         mix = self.mixes[int(torch.randint(len(self.mixes), ()).item())]
-        maps, pairs = mix(maps, classes)
-        return maps, torch.lerp(self._one_hot(pairs[:, 0]), self._one_hot(pairs[:, 1]), pairs[:, 2:].float())
-
-    def _one_hot(self, classes: Tensor) -> Tensor:
-        return F.one_hot(classes.long(), self.num_classes).float()
+        maps, pairs = mix(maps, torch.arange(len(maps), device=maps.device))
+        first, second = pairs[:, :2].long().unbind(dim=1)
+        return maps, torch.lerp(soft[first], soft[second], pairs[:, 2:].float())
 
 
 def picture_augment(flip: bool, trivial_augment: bool, erasing: float) -> torch.nn.Module:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -13,9 +15,10 @@ from models.heads.base import Outputs
 from models.heads.classification import ClassificationHead
 from training.data import Splits, find_splits
 from training.lesson import Lesson, Loss, Material
+from training.listed import listed_splits
 from training.recipe import Recipe
 from training.samples import EvaluationSamples
-from training.scoring import accuracy_judge
+from training.scoring import accuracy, judge_by, precision
 from training.setting import setting
 from training.subject import Subject
 
@@ -32,7 +35,8 @@ class ClassificationSubject(Subject):
     norm_eps: ClassVar[float] = 1e-5
     head_type = ClassificationHead
     data_help: ClassVar[str] = (
-        "Folder with one subfolder per class, or train/, validation/, test/ each holding class subfolders"
+        "Folder with one subfolder per class, or train/, validation/, test/ each holding class subfolders; or a CSV of "
+        "file,labels, where a file may have several labels"
     )
 
     label_smoothing: float = setting(0.1, "Label smoothing; 0 disables")
@@ -49,7 +53,8 @@ class ClassificationSubject(Subject):
         raise NotImplementedError
 
     def lesson(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> Lesson:
-        splits = find_splits(data, self.suffixes, recipe.seed)
+        listed = data.is_file()
+        splits = listed_splits(data, recipe.seed) if listed else find_splits(data, self.suffixes, recipe.seed)
         material = self.material(splits, recipe)
         preprocessor = material.preprocessor
         judged = {"validation": splits.validation, "test": splits.test}
@@ -59,10 +64,16 @@ class ClassificationSubject(Subject):
                 "num_features": backbone.dims[-1] * self.maps,
                 "labels": splits.labels,
                 "norm_eps": self.norm_eps,
+                **({"function_to_apply": "sigmoid"} if splits.multi_label else {}),
             },
-            loss=soft_cross_entropy(self.label_smoothing),
-            judged={name: EvaluationSamples(examples, preprocessor) for name, examples in judged.items()},
-            judge=accuracy_judge(preprocessor.transform, splits.labels),
+            loss=(binary_cross_entropy if splits.multi_label else soft_cross_entropy)(self.label_smoothing),
+            judged={
+                name: EvaluationSamples(examples, splits.targets(examples), preprocessor)
+                for name, examples in judged.items()
+            },
+            judge=judge_by(
+                preprocessor.transform, partial(precision if splits.multi_label else accuracy, labels=splits.labels)
+            ),
             splits={"train": len(splits.train), **{k: len(v) for k, v in judged.items()}, "origin": splits.origin},
             description=f"UniRepLKNet {self.noun} for {len(splits.labels)} classes",
         )
@@ -73,5 +84,15 @@ def soft_cross_entropy(label_smoothing: float) -> Loss:
 
     def loss(outputs: Outputs, targets: Tensor) -> Tensor:
         return F.cross_entropy(outputs["logits"].float(), targets, label_smoothing=label_smoothing)
+
+    return loss
+
+
+def binary_cross_entropy(label_smoothing: float) -> Loss:
+    """Of every logit by itself, against soft targets (N, classes)."""
+
+    def loss(outputs: Outputs, targets: Tensor) -> Tensor:
+        smoothed = torch.lerp(targets, torch.full_like(targets, 0.5), label_smoothing)
+        return F.binary_cross_entropy_with_logits(outputs["logits"].float(), smoothed)
 
     return loss

@@ -86,7 +86,7 @@ def add_command(modality: str, kind: type[Subject]) -> None:
             about = {key: value for key, value in vars(place).items() if key not in ("name", "threads")}
             job = Job(
                 data=data,
-                name=place.name or data.resolve().name,
+                name=place.name or (data.stem if data.is_file() else data.resolve().name),
                 backbone=backbone,
                 subject=subject,
                 recipe=recipe,

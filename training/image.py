@@ -60,7 +60,7 @@ class ImageSubject(ClassificationSubject):
         alter = picture_augment(self.flip, self.trivial_augment, self.erasing)
         return Material(
             preprocessor=preprocessor,
-            training=TrainingSamples(pictures, [e.class_id for e in splits.train], recipe.seed, draw),
+            training=TrainingSamples(pictures, splits.targets(splits.train), recipe.seed, draw),
             augment=BatchAugment(self, len(splits.labels), alter),
             normalise=preprocessor.normalise,
         )

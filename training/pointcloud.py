@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -18,7 +17,7 @@ from training.classification import ClassificationSubject
 from training.data import Splits
 from training.lesson import Material
 from training.recipe import Recipe
-from training.samples import TrainingSamples, usable
+from training.samples import TrainingSamples, shares, usable
 from training.setting import setting
 
 KEPT_POINTS = 2  # times as many as the model sees, to draw from
@@ -59,8 +58,8 @@ class PointCloudSubject(ClassificationSubject):
         clouds = [usable(e, lambda b: kept.decode(b, kept.option_type()).array) for e in splits.train]
         return Material(
             preprocessor=preprocessor,
-            training=TrainingSamples(clouds, [e.class_id for e in splits.train], recipe.seed, self.draw),
-            augment=lambda clouds, classes: (clouds, F.one_hot(classes.long(), len(splits.labels)).float()),
+            training=TrainingSamples(clouds, splits.targets(splits.train), recipe.seed, self.draw),
+            augment=lambda clouds, targets: (clouds, shares(targets, len(splits.labels))),
             normalise=preprocessor.transform,
             embedding=self.embedding_options(len(preprocessor.attributes)),
         )

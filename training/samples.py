@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -15,15 +16,15 @@ ItemT = TypeVar("ItemT")
 Draw = Callable[[ItemT, random.Random, int], Tensor]
 
 
-class TrainingSamples(Dataset[tuple[Tensor, int]], Generic[ItemT]):
-    """What `draw(item, rng, epoch)` makes of the items, with their classes.
+class TrainingSamples(Dataset[tuple[Tensor, Tensor]], Generic[ItemT]):
+    """What `draw(item, rng, epoch)` makes of the items, with their targets.
 
     Chance is a function of seed, epoch and index, whatever order or process samples are drawn in. Set `epoch` first.
     """
 
-    def __init__(self, items: Sequence[ItemT], classes: Sequence[int], seed: int, draw: Draw[ItemT]) -> None:
+    def __init__(self, items: Sequence[ItemT], targets: Tensor, seed: int, draw: Draw[ItemT]) -> None:
         self.items = items
-        self.classes = classes
+        self.targets = targets
         self.seed = seed
         self.draw = draw
         self.epoch = 0
@@ -31,23 +32,28 @@ class TrainingSamples(Dataset[tuple[Tensor, int]], Generic[ItemT]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rng = random.Random(f"{self.seed} {self.epoch} {index}")
-        return self.draw(self.items[index], rng, self.epoch), self.classes[index]
+        return self.draw(self.items[index], rng, self.epoch), self.targets[index]
 
 
-class EvaluationSamples(Dataset[tuple[Tensor, int]]):
-    """Exactly what the server's preprocessor hands the model, before `transform`."""
+class EvaluationSamples(Dataset[tuple[Tensor, Tensor]]):
+    """Exactly what the server's preprocessor hands the model, before `transform`, and its target."""
 
-    def __init__(self, examples: Sequence[Example], preprocessor: Preprocessor[Any]) -> None:
+    def __init__(self, examples: Sequence[Example], targets: Tensor, preprocessor: Preprocessor[Any]) -> None:
         self.views = [decoded(example, preprocessor).array for example in examples]
-        self.classes = [example.class_id for example in examples]
+        self.targets = targets
 
     def __len__(self) -> int:
         return len(self.views)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return torch.from_numpy(self.views[index]), self.classes[index]
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(self.views[index]), self.targets[index]
+
+
+def shares(targets: Tensor, num_classes: int) -> Tensor:
+    """(N, classes) of class ids, or of what says so of every class already."""
+    return targets.float() if targets.ndim == 2 else F.one_hot(targets.long(), num_classes).float()
 
 
 def decoded(example: Example, preprocessor: Preprocessor[Any]) -> Sample:

@@ -56,7 +56,7 @@ class VideoSubject(ClassificationSubject):
 
         return Material(
             preprocessor=preprocessor,
-            training=TrainingSamples(videos, [e.class_id for e in splits.train], recipe.seed, draw),
+            training=TrainingSamples(videos, splits.targets(splits.train), recipe.seed, draw),
             augment=BatchAugment(self, len(splits.labels), alter),
             normalise=preprocessor.normalise,
         )

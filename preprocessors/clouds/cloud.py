@@ -12,6 +12,7 @@ FACES_PER_POINT = 2  # a closed surface of triangles has twice as many faces as 
 BYTES_PER_POINT = 64  # compressed files may inflate to this much for each point that may be read
 LONGEST_REASON = 300  # characters
 PADDING = b"\0 \t\r\n"
+NORMALS = ("nx", "ny", "nz")  # what PLY files call them
 NO_FACES = np.empty((0, 3), np.int64)
 
 

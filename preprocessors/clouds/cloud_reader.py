@@ -4,12 +4,10 @@ import re
 import struct
 import zipfile
 import zlib
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from preprocessors.base import UndecodableInput, UnsupportedFormat
 from preprocessors.clouds.cloud import Cloud, damaged
 from preprocessors.clouds.npy import read_npy, read_npz
 from preprocessors.clouds.obj import KEYWORD, read_obj
@@ -17,15 +15,17 @@ from preprocessors.clouds.off import read_off
 from preprocessors.clouds.pcd import read_pcd
 from preprocessors.clouds.ply import read_ply
 from preprocessors.clouds.point_table import is_csv, is_pts, is_xyz, read_pts, read_table
+from preprocessors.clouds.radhar import OPENING, read_radhar
 from preprocessors.clouds.stl import is_stl, read_stl
 from preprocessors.faults import refused
+from preprocessors.formats import Recognises, recognise
 
 Reader = Callable[[bytes, int], Cloud]  # from the payload and the most points that may be read
 
 
 @dataclass(frozen=True)
 class Format:
-    recognises: Callable[[bytes], object]
+    recognises: Recognises
     read: Reader
 
 
@@ -37,6 +37,7 @@ FORMATS: dict[str, Format] = {
     "pcd": Format(re.compile(rb"(?:\s|#[^\n]*\n)*+(?:VERSION|FIELDS)\s").match, read_pcd),
     "off": Format(re.compile(rb"(?:ST)?C?N?OFF[\s\d#]").match, read_off),
     "obj": Format(KEYWORD.match, read_obj),
+    "radhar": Format(OPENING.match, read_radhar),
     "csv": Format(is_csv, read_table),
     "xyz": Format(is_xyz, read_table),
     "pts": Format(is_pts, read_pts),
@@ -58,21 +59,9 @@ FAULTS = (
 
 def read_cloud(payload: bytes, max_points: int) -> tuple[str, Cloud]:
     """The name of the format, and what the file holds. Raises PayloadError alone."""
-    name = cloud_format(payload)
+    name = recognise(payload, {name: known.recognises for name, known in FORMATS.items()}, "point cloud")
     with reader_faults():
         return name, FORMATS[name].read(payload, max_points)
-
-
-def cloud_format(payload: bytes) -> str:
-    if not payload:
-        raise UndecodableInput("undecodable_input", "the payload is empty: send the bytes of a point cloud")
-    if payload.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise damaged("it is text in UTF-16, save it as UTF-8")
-    for name, known in FORMATS.items():
-        if known.recognises(payload):
-            return name
-    detail = f"no point cloud starts with the bytes {payload[:8]!r}: send one of {', '.join(FORMATS)}"
-    raise UnsupportedFormat("unsupported_media_type", detail)
 
 
 def reader_faults() -> AbstractContextManager[None]:

@@ -4,6 +4,7 @@ It trusts its files: indices out of range crash it, and counts that are too larg
 written. So a file is first read, and thereby checked, by our own readers, and only then given to it.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -11,8 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from preprocessors.clouds.cloud import Cloud, damaged
+from preprocessors.base import Array
+from preprocessors.clouds.cloud import NORMALS, Cloud
 from preprocessors.clouds.cloud_reader import read_cloud
 
 # OBJ is left out: Open3D goes on to open the material and texture files whose paths it names
@@ -20,8 +23,13 @@ CLOUDS = ("ply", "pcd", "xyz", "pts")
 MESHES = ("ply", "off", "stl")
 
 
+NEIGHBORS = 30  # that a plane is laid through
+
+
 def read_with_open3d(payload: bytes, max_points: int) -> tuple[str, Cloud]:
-    """Like read_cloud, which also serves the formats that are not Open3D's, and the attributes."""
+    """Like read_cloud, which also serves the formats that are not Open3D's, the files that it cannot read, and the
+    attributes.
+    """
     name, cloud = read_cloud(payload, max_points)
     if name not in (MESHES if len(cloud.faces) else CLOUDS):
         return name, cloud
@@ -33,12 +41,27 @@ def read_with_open3d(payload: bytes, max_points: int) -> tuple[str, Cloud]:
             return name, (_mesh if len(cloud.faces) else _points)(open3d.io, str(path), cloud)
 
 
+def estimated_normals(points: NDArray[np.float64]) -> Mapping[str, Array]:
+    """(N,) columns nx, ny and nz of unit normals, NaN where a point is. Open3D lays a plane through what is around each
+    point; its normals point either way, and here away from the middle of the cloud.
+    """
+    open3d = import_module("open3d")
+    usable = np.isfinite(points).all(axis=1)
+    cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points[usable]))
+    cloud.estimate_normals(open3d.geometry.KDTreeSearchParamKNN(NEIGHBORS))
+    normals = np.array(cloud.normals).reshape(-1, 3)
+    inwards = np.einsum("ij,ij->i", normals, points[usable] - points[usable].mean(axis=0)) < 0
+    normals[inwards] *= -1
+    columns = np.full(points.shape, np.nan)
+    columns[usable] = normals
+    return dict(zip(NORMALS, columns.T, strict=True))
+
+
 def _points(library: Any, path: str, cloud: Cloud) -> Cloud:
     found = library.read_point_cloud(path, remove_nan_points=False, remove_infinite_points=False)
     points = np.array(found.points)
-    if len(points) != len(cloud.points):
-        raise damaged(f"Open3D reads {len(points)} of its {len(cloud.points)} points")
-    return replace(cloud, points=points)
+    # Of a file that it cannot read Open3D gives an empty cloud, and no word
+    return replace(cloud, points=points) if len(points) == len(cloud.points) else cloud
 
 
 def _mesh(library: Any, path: str, cloud: Cloud) -> Cloud:
@@ -46,5 +69,5 @@ def _mesh(library: Any, path: str, cloud: Cloud) -> Cloud:
     found = library.read_triangle_mesh(path)
     points, faces = np.array(found.vertices), np.array(found.triangles, np.int64)
     if len(faces) != len(cloud.faces):
-        raise damaged(f"Open3D reads {len(faces)} of its {len(cloud.faces)} triangles")
+        return cloud
     return Cloud(points, cloud.attributes if len(points) == len(cloud.points) else {}, faces)

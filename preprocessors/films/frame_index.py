@@ -35,7 +35,7 @@ class FrameIndex:
     end: when the last frame ends. keyframes: numbers of the frames where decoding can start; none where it must start
     with the first.
     ordered: frames are told apart by the order in which they come, for their times do not tell.
-    rate: frames per second as the header has it, or on average; 0 where that is unknown.
+    rate: frames per second as the header has it, or on average; 0 where that is unknown, or all have one time.
     width, height: as stored, before any rotation; 0 where the header does not tell.
     """
 
@@ -128,9 +128,8 @@ def _indexed(entries: Sequence[_Entry], stream: VideoStream, demuxer: str) -> Fr
     told_apart = all(entry.timed for entry in shown) and all(now < then for now, then in pairwise(times))
     ordered = demuxer in UNTIMED or not told_apart
     seekable = demuxer in SEEKABLE and not ordered
-    base, rate = stream.time_base or Fraction(1), float(stream.average_rate or 0)
-    if not rate and times[-1] > times[0]:
-        rate = (len(times) - 1) / float((times[-1] - times[0]) * base)
+    base = stream.time_base or Fraction(1)
+    rate = _rate(times, base, stream)
     last = shown[-1].duration or (round(1 / (rate * base)) if rate else 0)
     context = stream.codec_context
     return FrameIndex(
@@ -145,6 +144,14 @@ def _indexed(entries: Sequence[_Entry], stream: VideoStream, demuxer: str) -> Fr
         width=context.width,
         height=context.height,
     )
+
+
+def _rate(times: Sequence[int], base: Fraction, stream: VideoStream) -> float:
+    """Frames per second; 0 where they are all shown at once, whatever the header says of them."""
+    span = times[-1] - times[0]
+    if len(times) > 1 and not span:
+        return 0.0
+    return float(stream.average_rate or 0) or (len(times) - 1) / float(span * base or 1)
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

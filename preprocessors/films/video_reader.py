@@ -13,12 +13,14 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from preprocessors.base import UndecodableInput, UnsupportedFormat
+from preprocessors.base import UndecodableInput
 from preprocessors.container import container_format, decoder_faults
 from preprocessors.films.frame_index import Limits, index_frames
 from preprocessors.films.frame_stream import FrameStream, decoded_frames
+from preprocessors.formats import check_not_empty, unrecognized
 
 DEMUXERS = ("mov", "matroska", "avi", "gif", "mpegts")
+FORMATS = ("mp4", "mov", "webm", "mkv", "avi", "gif", "ts")  # by the names that people use
 FRAMES_PER_START = 32  # decoding this many takes about as long as opening the file once more
 QUARTER = 90
 
@@ -146,10 +148,8 @@ class VideoReader:
 
 
 def _demuxer(payload: bytes) -> str:
-    if not payload:
-        raise UndecodableInput("undecodable_input", "the payload is empty: send the bytes of a video")
+    check_not_empty(payload, "video")
     demuxer = container_format(payload)
     if demuxer not in DEMUXERS:
-        detail = f"no video starts with the bytes {payload[:8]!r}: send mp4, mov, webm, mkv, avi, gif or ts"
-        raise UnsupportedFormat("unsupported_media_type", detail)
+        raise unrecognized(payload, "video", FORMATS)
     return demuxer

@@ -6,13 +6,13 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from preprocessors.base import UndecodableInput, UnsupportedFormat
 from preprocessors.faults import refused
+from preprocessors.formats import Recognises, recognise
 from preprocessors.histories.agreement import agreed_variable, checked
 from preprocessors.histories.arrow_file import open_csv, open_parquet
 from preprocessors.histories.fields import record_of
@@ -30,7 +30,7 @@ Reader = Callable[[bytes, Terms], Record]
 
 @dataclass(frozen=True)
 class Format:
-    recognises: Callable[[bytes], object]
+    recognises: Recognises
     read: Reader
 
 
@@ -73,21 +73,9 @@ def read_history(
     options, terms = options or WeatherOptions(), terms or Terms()
     terms = replace(terms, variable=agreed_variable(options.variable, terms.variable))
     payload = payload.removeprefix(BOM_UTF8)
-    name = history_format(payload)
+    name = recognise(payload, {name: known.recognises for name, known in FORMATS.items()}, "weather history")
     with reader_faults():
         return name, checked(FORMATS[name].read(payload, terms), options, terms)
-
-
-def history_format(payload: bytes) -> str:
-    if not payload.strip():
-        raise UndecodableInput("undecodable_input", "the payload is empty: send the history of some weather stations")
-    if payload.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise damaged("it is text in UTF-16", "save it as UTF-8")
-    for name, known in FORMATS.items():
-        if known.recognises(payload):
-            return name
-    detail = f"no weather history starts with the bytes {payload[:8]!r}: send one of {', '.join(FORMATS)}"
-    raise UnsupportedFormat("unsupported_media_type", detail)
 
 
 def reader_faults() -> AbstractContextManager[None]:

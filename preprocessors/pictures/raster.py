@@ -12,8 +12,9 @@ from threading import RLock
 import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
+from preprocessors.base import TooLarge, UndecodableInput
 from preprocessors.faults import refused
+from preprocessors.formats import recognise
 from preprocessors.pictures.jpeg import check_structure
 from preprocessors.pictures.orientation import orientation, upright
 
@@ -26,10 +27,13 @@ READERS: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "GIF": GifImagePlugin.GifImageFile,
 }
-SIGNATURE = re.compile(
-    rb"(?P<JPEG>\xff\xd8\xff)|(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<WEBP>RIFF.{4}WEBP)|(?P<BMP>BM)|(?P<GIF>GIF8[79]a)",
-    re.DOTALL,
-)
+FORMATS = {
+    "JPEG": re.compile(rb"\xff\xd8\xff").match,
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n").match,
+    "WEBP": re.compile(rb"RIFF.{4}WEBP", re.DOTALL).match,
+    "BMP": re.compile(rb"BM").match,
+    "GIF": re.compile(rb"GIF8[79]a").match,
+}
 # What Pillow and the decoders under it raise on broken files, and on those that unpack to more than it bears
 FAULTS = (
     OSError,
@@ -51,7 +55,7 @@ FILTERS = RLock()
 
 def open_image(payload: bytes, max_pixels: int) -> Image.Image:
     """Read the header only, and refuse what would be costly to go on with. Call within `decoder_faults`."""
-    name = _format(payload)
+    name = recognise(payload, FORMATS, "image")
     if name == "JPEG":
         check_structure(payload)
     if name == "WEBP":  # whose reader allocates the whole canvas as it opens
@@ -96,16 +100,6 @@ def _bomb(error: Exception) -> TooLarge:
 def _refusal(error: Exception) -> UndecodableInput:
     detail = f"the picture cannot be decoded ({error}): the file is damaged or incomplete, export it again"
     return UndecodableInput("undecodable_input", detail)
-
-
-def _format(payload: bytes) -> str:
-    if not payload:
-        raise UndecodableInput("undecodable_input", "the payload is empty: send the bytes of a picture")
-    match = SIGNATURE.match(payload)
-    if match is None or match.lastgroup is None:
-        detail = f"no picture starts with the bytes {payload[:8]!r}: send one of {', '.join(READERS)}"
-        raise UnsupportedFormat("unsupported_media_type", detail)
-    return match.lastgroup
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:

@@ -9,14 +9,14 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from preprocessors.base import TooLarge, UndecodableInput, UnsupportedFormat
+from preprocessors.base import TooLarge, UndecodableInput
 from preprocessors.container import container_format
+from preprocessors.formats import check_not_empty, unrecognized
 from preprocessors.sounds.sound import Block, Sound
 from preprocessors.sounds.sound_file import open_sound_file
-from preprocessors.sounds.sound_track import FORMATS as TRACK_FORMATS
-from preprocessors.sounds.sound_track import open_sound_track
+from preprocessors.sounds.sound_track import DEMUXERS, open_sound_track
 
-FORMATS = ("wav", "flac", "mp3", "ogg", *TRACK_FORMATS.values())
+FORMATS = ("wav", "flac", "mp3", "ogg", "m4a", "mp4", "aac", "webm", "mkv")
 # WAV in either byte order and its 64-bit form, FLAC, Ogg, and MP3: a tag before it, or the sync word of layer 2 or 3
 SOUND_FILE = re.compile(rb"(?:RIFF|RIFX|RF64).{4}WAVE|fLaC|OggS|ID3|\xff[\xe2\xe3\xf2-\xf5\xfa-\xfd]", re.DOTALL)
 # Forty decibels over full scale, more headroom than a recorder has. What goes beyond is not loud but of another scale:
@@ -42,22 +42,20 @@ def read_recording(payload: bytes, sample_rate: int, max_seconds: float) -> Reco
     Raises PayloadError: for bytes that are no recording, samples that are no sound, and more than `max_seconds`.
     """
     with _open(payload) as sound:
-        _check_length(sound.frames or 0, sound.sample_rate, max_seconds)
+        _check_declared(sound, max_seconds)
         waveform = _resampled(_mono(sound, max_seconds), sound.sample_rate, sample_rate)
         return Recording(waveform, sound.format, sound.sample_rate, sound.channels)
 
 
 def _open(payload: bytes) -> AbstractContextManager[Sound]:
     """The first bytes decide which library sees the rest."""
-    if not payload:
-        raise UndecodableInput("undecodable_input", "the payload is empty: send the bytes of a recording")
+    check_not_empty(payload, "audio")
     if SOUND_FILE.match(payload):
         return open_sound_file(payload)
     demuxer = container_format(payload)
-    if demuxer in TRACK_FORMATS:
+    if demuxer in DEMUXERS:
         return open_sound_track(payload, demuxer)
-    detail = f"no recording starts with the bytes {payload[:8]!r}: send one of {', '.join(FORMATS)}"
-    raise UnsupportedFormat("unsupported_media_type", detail)
+    raise unrecognized(payload, "audio", FORMATS)
 
 
 def _mono(sound: Sound, max_seconds: float) -> Iterator[Waveform]:
@@ -74,6 +72,17 @@ def _resampled(blocks: Iterable[Waveform], rate: int, wanted: int) -> Waveform:
     stream = soxr.ResampleStream(rate, wanted, num_channels=1)
     pieces = [stream.resample_chunk(block) for block in blocks]
     return np.concatenate([*pieces, stream.resample_chunk(np.empty(0, np.float32), last=True)])
+
+
+def _check_declared(sound: Sound, max_seconds: float) -> None:
+    """What the header says of the length, before a sample is decoded."""
+    if sound.frames == 0:
+        detail = (
+            f"the {sound.format} header declares no samples: the file was never finished, or holds nothing; save it "
+            "again"
+        )
+        raise UndecodableInput("too_short", detail, actual=0)
+    _check_length(sound.frames or 0, sound.sample_rate, max_seconds)
 
 
 def _check_length(frames: int, rate: int, max_seconds: float) -> None:

@@ -16,6 +16,8 @@ from preprocessors.sounds.sound import BLOCK_FRAMES, Block, Sound
 FORMATS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "FLAC": "flac", "MP3": "mp3", "OGG": "ogg"}
 ESTIMATED = {"MP3"}  # whose length libsndfile guesses at from the first frames
 UNKNOWN_LENGTH = 2**63 - 1  # what it says of a FLAC that was written to a pipe
+# What libsndfile says where it has nothing better to say, and what it means of bytes in memory
+REWORDED = {"File does not exist or is not a regular file (possibly a pipe?).": "no frame of sound is found in it"}
 # What soundfile raises on broken files
 FAULTS = (soundfile.SoundFileError, OSError, ValueError, TypeError, AssertionError)
 
@@ -60,6 +62,7 @@ def sound_file_faults() -> AbstractContextManager[None]:
 
 
 def _refusal(error: Exception) -> UndecodableInput:
-    reason = getattr(error, "error_string", error)  # without the address of the file object
+    reason = str(getattr(error, "error_string", error))  # without the address of the file object
+    reason = REWORDED.get(reason, reason)
     detail = f"the recording cannot be decoded ({reason}): the file is damaged or incomplete, export it again"
     return UndecodableInput("undecodable_input", detail)

@@ -10,10 +10,10 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from preprocessors.base import UndecodableInput
-from preprocessors.container import AUDIO_DECODERS, best_stream, open_container
+from preprocessors.container import AUDIO_DECODERS, best_stream, file_format, open_container
 from preprocessors.sounds.sound import BLOCK_FRAMES, Block, Sound
 
-FORMATS = {"mov": "mp4", "matroska": "matroska", "aac": "aac"}  # by FFmpeg's names of the demuxers
+DEMUXERS = ("mov", "matroska", "aac")  # by FFmpeg's names
 MAX_PIXELS = 1  # no picture is wanted
 
 
@@ -26,7 +26,7 @@ def open_sound_track(payload: bytes, demuxer: str) -> Iterator[Sound]:
         if first is None:
             raise UndecodableInput("undecodable_input", "the sound track holds no sound: export the recording again")
         blocks = _blocks(first, frames)
-        yield Sound(FORMATS[demuxer], first.sample_rate, first.layout.nb_channels, None, blocks)
+        yield Sound(file_format(payload), first.sample_rate, first.layout.nb_channels, None, blocks)
 
 
 def _frames(container: InputContainer, track: Stream) -> Iterator[AudioFrame]:

@@ -132,10 +132,37 @@ def test_description_names_what_was_sent(name: str) -> None:
     description = AudioPreprocessor().decode(payload, AudioOptions()).description
     assert description.pop("duration_s") == pytest.approx(1.5, abs=0.05)
     assert description.pop("frames") == pytest.approx(148, abs=5)
-    assert description == {"format": FORMATS[name], "sample_rate": 48_000, "channels": 2, "bytes": len(payload)}
+    assert description.pop("end_s") == pytest.approx(1.5, abs=0.05)
+    assert description.pop("peak") == pytest.approx(np.abs(chirp(1.5, 48_000)).max(), rel=0.2)
+    about = {"format": FORMATS[name], "sample_rate": 48_000, "channels": 2, "bytes": len(payload), "start_s": 0.0}
+    assert description == about
 
 
-@pytest.mark.parametrize("samples", [0, 1, 399])
+def test_the_answer_tells_which_part_of_a_long_recording_was_heard() -> None:
+    payload = wav(chirp(4.0, RATE))
+    heard = SHORT.decode(payload, AudioOptions()).description
+    assert (heard["start_s"], heard["end_s"], heard["duration_s"]) == (0.0, 1.295, 4.0)
+    spread = SHORT.decode(payload, AudioOptions(windows=3)).description
+    assert (spread["start_s"], spread["end_s"]) == (0.0, 4.0)
+
+
+@pytest.mark.parametrize(("level", "constant", "peak"), [(0.25, 0.0, 0.25), (0.0, 0.5, 0.0), (0.0, 0.0, 0.0)])
+def test_the_peak_is_of_what_is_heard(level: float, constant: float, peak: float) -> None:
+    """A microphone's constant voltage is silence; so is what comes after the window."""
+    start = level * np.where(np.arange(RATE * 2) % 2, 1, -1) + constant
+    samples = np.concatenate([start, np.full(RATE, constant)]).astype(np.float32)
+    assert SHORT.decode(wav(samples), AudioOptions()).description["peak"] == pytest.approx(peak, abs=1e-6)
+    later = np.concatenate([np.full(2 * RATE, constant), start]).astype(np.float32)
+    assert SHORT.decode(wav(later), AudioOptions()).description["peak"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_header_that_declares_no_samples_is_named() -> None:
+    with pytest.raises(UndecodableInput, match="wav header declares no samples: .* save it again") as refusal:
+        SHORT.decode(wav(np.zeros(0, np.float32)), AudioOptions())
+    assert (refusal.value.code, refusal.value.actual) == ("too_short", 0)
+
+
+@pytest.mark.parametrize("samples", [1, 399])
 def test_less_than_one_frame_is_refused(samples: int) -> None:
     with pytest.raises(UndecodableInput, match=r"one frame takes 0\.025: send a longer one") as refusal:
         SHORT.decode(wav(np.zeros(samples, np.float32)), AudioOptions())

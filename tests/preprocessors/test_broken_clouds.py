@@ -9,7 +9,7 @@ import pytest
 from preprocessors.base import UndecodableInput
 from preprocessors.pointcloud import PointCloudOptions, PointCloudPreprocessor
 from tests.cloud_headers import TRIANGLE, npy_header, pcd_header, ply_header, zipped
-from tests.clouds import CUBE, binary_stl, cloud, npy, npz, off, pcd, ply, rows, text_stl
+from tests.clouds import CUBE, binary_stl, cloud, npy, npz, off, pcd, ply, text_stl
 
 PREPROCESSOR = PointCloudPreprocessor(points=32, max_points=10_000)
 POINTS = cloud(60)
@@ -67,7 +67,6 @@ REFUSED = {
     "decimal commas": (b"1,5 2,5 3,5\n4,5 5,5 6,5\n", "in more than one way"),
     "decimal commas, semicolons": (b"1,5;2,5;3,5\n4,5;5,5;6,5\n", "in more than one way"),
     "more names than columns": (b"x,y,z,w\n1,2,3\n", "names 4 columns, its rows hold 3"),
-    "utf-16": (rows(POINTS).encode("utf-16"), "UTF-16, save it as UTF-8"),
     "zeros between numbers": (b"1 2 3\n4\x005 6\n", "only numbers should be"),
     "words in a table": (b"1 2 3\n4 five 6\n", "only numbers should be"),
     "numbers glued together": (b"1 2 3\n1-2 4 5\n", "only numbers should be"),

@@ -24,10 +24,12 @@ from tests.clouds import (
     off,
     pcd,
     ply,
+    radhar,
     rows,
     stored_npz,
     text_stl,
 )
+from tests.conftest import SharedPath
 
 POINTS = cloud(300)
 ATTRIBUTES = {
@@ -75,6 +77,7 @@ PLAIN: dict[str, tuple[str, bytes]] = {
     "npz": ("npz", npz(points=POINTS)),
     "npz stored": ("npz", stored_npz(xyz=POINTS.astype(np.float32))),
     "npz without a name": ("npz", npz(arr_0=POINTS)),
+    "radhar": ("radhar", radhar(POINTS, [300], POINTS[:, 0])),
     "obj without faces": ("obj", obj(POINTS, ())),
     "off without faces": ("off", off(POINTS, ())),
 }  # fmt: skip
@@ -137,6 +140,26 @@ def test_attributes_are_read_by_name(case: str) -> None:
         np.testing.assert_array_equal(found.attributes[name], column)
 
 
+@pytest.mark.parametrize(("frames", "span"), [([100, 50, 150], 60), ([1] * 240 + [60], 241)])
+def test_a_radar_s_points_have_their_velocity_and_their_time_in_the_window(frames: list[int], span: int) -> None:
+    _, found = read(radhar(POINTS, frames, -POINTS[:, 0]))
+    np.testing.assert_array_equal(found.attributes["velocity"], -POINTS[:, 0])
+    np.testing.assert_allclose(found.attributes["time"], np.repeat(np.arange(len(frames)), frames) / span)
+
+
+def test_a_radar_recording_of_the_published_set_is_read(shared_path: SharedPath) -> None:
+    for path in sorted(shared_path("data/pointcloud/radhar/test_text_sample").iterdir()):
+        name, found = read_cloud(path.read_bytes(), 10_000)
+        assert (name, len(found.points)) == ("radhar", path.read_bytes().count(b"point_id"))
+        assert found.attributes["time"].max() == pytest.approx(19 / 60)
+
+
+def test_a_radar_s_point_that_lacks_a_value_is_refused() -> None:
+    payload = radhar(POINTS, [300], POINTS[:, 0])
+    with pytest.raises(UndecodableInput, match="1 of its 300 points lack one of point_id, x, y, z, range, velocity"):
+        read(payload.replace(b"doppler_bin: 8\n", b"", 1))
+
+
 @pytest.mark.parametrize("case", MESHES)
 def test_meshes_are_read_as_triangles(case: str) -> None:
     expected, payload = MESHES[case]
@@ -197,19 +220,20 @@ def test_a_format_is_known_by_its_content_and_not_by_chance() -> None:
 @pytest.mark.parametrize(
     "payload",
     [b"\0", b"hello", b"<html></html>", b"\x89PNG\r\n\x1a\n" + bytes(64), b"LASF" + bytes(300),
-     b"\x1f\x8b\x08\0" + bytes(30), b"glTF\2\0\0\0", b"1 2\n3 4\n", b"x y\n1 2\n", b"#\n" * 99, b" \n", b"1.5\n1 2 3\n",
+     b"\x1f\x8b\x08\0" + bytes(30), b"glTF\2\0\0\0", b"1 2\n3 4\n", b"x y\n1 2\n", b"#\n" * 99, b"1.5\n1 2 3\n",
      bytes(83), bytes(85),
      b"one two three\n"],
 )  # fmt: skip
 def test_other_formats_are_refused_with_the_list_of_those_that_are_read(payload: bytes) -> None:
-    with pytest.raises(UnsupportedFormat, match="npy, npz, stl, ply, pcd, off, obj, csv, xyz, pts") as refusal:
+    with pytest.raises(UnsupportedFormat, match="npy, npz, stl, ply, pcd, off, obj, radhar, csv, xyz, pts") as refusal:
         read(payload)
     assert refusal.value.code == "unsupported_media_type"
 
 
-def test_an_empty_payload_is_refused() -> None:
-    with pytest.raises(UndecodableInput, match="empty"):
-        read(b"")
+@pytest.mark.parametrize(("payload", "size"), [(b"", "0 bytes"), (b" \n", "2 bytes of blanks")])
+def test_an_empty_payload_is_refused(payload: bytes, size: str) -> None:
+    with pytest.raises(UndecodableInput, match=rf"point cloud file is empty \({size}\)"):
+        read(payload)
 
 
 def test_a_mistake_of_our_own_is_not_blamed_on_the_file() -> None:
@@ -228,3 +252,8 @@ def test_all_shapes_of_modelnet_are_read(shared_path: Callable[[str], Path]) -> 
         points = np.array(tokens[4 : 4 + 3 * vertices], np.float64).reshape(-1, 3)
         assert (sample.description["points"], sample.description["faces"]) == (vertices, faces), path.name
         assert sample.description["bounds"] == [points.min(axis=0).tolist(), points.max(axis=0).tolist()], path.name
+
+
+def test_text_in_utf_16_is_to_be_saved_as_utf_8() -> None:
+    with pytest.raises(UndecodableInput, match="UTF-16: save it as UTF-8"):
+        read("1 2 3\n".encode("utf-16"))

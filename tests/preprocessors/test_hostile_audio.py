@@ -70,6 +70,11 @@ def test_collected_hostile_files_are_refused_or_decoded_as_listed(shared_path: S
     assert list(found.values()).count("ok") > 20
 
 
+def test_what_is_wrong_is_said_of_bytes_and_not_of_a_file_on_a_disk(shared_path: SharedPath) -> None:
+    with pytest.raises(UndecodableInput, match=r"\(no frame of sound is found in it\)"):
+        PREPROCESSOR.decode(shared_path("data/audio/hostile/smallest/mp3.mp3").read_bytes(), AudioOptions())
+
+
 def test_collected_files_of_other_kinds_are_refused_or_decoded(shared_path: SharedPath) -> None:
     for path in sorted(shared_path("data/audio/hostile").rglob("*")):
         if path.is_file():

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from preprocessors.base import UndecodableInput
+from preprocessors.base import PayloadError, UndecodableInput
 from preprocessors.clouds import open3d_reader
+from preprocessors.clouds.cloud import Cloud
 from preprocessors.clouds.cloud_reader import read_cloud
 from preprocessors.clouds.open3d_reader import read_with_open3d
 from preprocessors.pointcloud import PointCloudOptions, PointCloudPreprocessor
@@ -31,6 +32,7 @@ from tests.clouds import (
     rows,
     text_stl,
 )
+from tests.conftest import SharedPath
 
 MAX_POINTS = 2_000_000
 POINTS = cloud(300)
@@ -125,11 +127,45 @@ def test_attributes_come_along(library: Any) -> None:
     )
 
 
-def test_what_open3d_cannot_read_is_refused_and_no_empty_cloud(library: Any) -> None:
+def test_what_open3d_cannot_read_is_read_without_it(library: Any, tmp_path: Path) -> None:
     capitals = pcd(POINTS).replace(b"FIELDS x y z", b"FIELDS X Y Z")
-    assert len(read_cloud(capitals, MAX_POINTS)[1].points) == 300
-    with pytest.raises(UndecodableInput, match="Open3D reads 0 of its 300 points"):
-        read_with_open3d(capitals, MAX_POINTS)
+    assert not library.io.read_point_cloud(written(tmp_path, "capitals.pcd", capitals)).has_points()
+    ours, theirs = (read(capitals, MAX_POINTS)[1].points for read in (read_cloud, read_with_open3d))
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_every_file_that_our_readers_accept_is_accepted_with_open3d(library: Any, shared_path: SharedPath) -> None:
+    for path in sorted(shared_path("data/pointcloud/formats").rglob("*")):
+        if path.is_file():
+            assert outcome(read_with_open3d, path) == outcome(read_cloud, path), path.name
+
+
+def outcome(read: Callable[[bytes, int], tuple[str, Cloud]], path: Path) -> tuple[str, int]:
+    try:
+        name, found = read(path.read_bytes(), MAX_POINTS)
+    except PayloadError as error:
+        return str(error), 0
+    return name, len(found.faces) or len(found.points)
+
+
+def test_normals_that_a_model_needs_are_estimated_where_a_file_has_none(library: Any) -> None:
+    directions = np.random.default_rng(0).normal(size=(500, 3))
+    ball = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    wanting = PointCloudPreprocessor(points=500, attributes=("nx", "ny", "nz"), decoder="open3d")
+    seen = wanting.decode(npy(ball), PointCloudOptions()).array
+    outwards = seen[:, :3] / np.linalg.norm(seen[:, :3], axis=1, keepdims=True)
+    assert (np.einsum("ij,ij->i", outwards, seen[:, 3:]) > 0.9).all()
+    given = ply(ball, attributes={"nx": ball[:, 0], "ny": ball[:, 1], "nz": -ball[:, 2]})
+    np.testing.assert_allclose(wanting.decode(given, PointCloudOptions()).array[:, 5], -ball[:, 2], atol=1e-6)
+
+
+def test_normals_of_points_that_are_not_finite_harm_no_others(library: Any) -> None:
+    points = cloud(100)
+    points[3] = np.nan
+    wanting = PointCloudPreprocessor(points=100, attributes=("nx", "ny", "nz"), decoder="open3d")
+    found = wanting.decode(npy(points), PointCloudOptions())
+    assert (found.description["points"], found.description["dropped"]) == (100, 1)
+    np.testing.assert_allclose(np.linalg.norm(found.array[:, 3:], axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(

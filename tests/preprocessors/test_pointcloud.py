@@ -109,10 +109,13 @@ def test_attributes_stay_with_their_points_when_a_cloud_is_thinned() -> None:
     np.testing.assert_allclose(seen[:, 2] * radius + points[:, 2].mean(), seen[:, 3], atol=1e-3)
 
 
-def test_a_file_without_an_attribute_that_the_model_needs_is_refused_by_name() -> None:
+def test_all_the_attributes_that_a_file_lacks_are_named_at_once() -> None:
     payload = ply(cloud(300), attributes={"intensity": INTENSITY, "red": INTENSITY})
-    with pytest.raises(UndecodableInput, match="needs the velocity of every point.*names intensity, red") as refusal:
-        view(payload, attributes=("velocity",))
+    told = (
+        r"needs velocity, time of every point, and the file holds intensity, red beside x, y, z: add velocity, time as"
+    )
+    with pytest.raises(UndecodableInput, match=told) as refusal:
+        view(payload, attributes=("velocity", "intensity", "time"))
     assert refusal.value.code == "missing_attribute"
 
 

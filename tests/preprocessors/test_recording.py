@@ -192,7 +192,7 @@ def test_a_rate_that_changes_within_the_recording_is_refused() -> None:
      b"RIFF\x24\0\0\0AVI LIST", b"\xff\xfeh\0i\0", b"v=0\r\nc=IN IP4 127.0.0.1\r\n"],
 )  # fmt: skip
 def test_other_formats_are_refused_with_the_list_of_those_that_are_read(payload: bytes) -> None:
-    with pytest.raises(UnsupportedFormat, match="one of wav, flac, mp3, ogg, mp4, matroska, aac") as refusal:
+    with pytest.raises(UnsupportedFormat, match="one of wav, flac, mp3, ogg, m4a, mp4, aac, webm, mkv") as refusal:
         read(payload)
     assert refusal.value.code == "unsupported_media_type"
 

@@ -16,7 +16,8 @@ B64 = base64.b64encode(PNG).decode()
 JSON = {"Content-Type": "application/json"}
 
 BAD_REQUESTS: dict[str, tuple[dict[str, Any], int, str, str]] = {
-    "empty body": ({"content": b""}, 400, "malformed_request", "no file in the request"),
+    "empty body": ({"content": b""}, 400, "malformed_request", "no file in the request, its body has 0 bytes"),
+    "empty file": ({"files": {"file": ("a.png", b"")}}, 422, "undecodable_input", "image file is empty (0 bytes)"),
     "no file part": ({"files": {"file": ("", b"")}, "data": {"top_k": "1"}}, 400, "malformed_request", "no file"),
     "broken json": ({"content": b"{", "headers": JSON}, 400, "malformed_request", "the body is not JSON"),
     "json array": ({"json": [1]}, 400, "malformed_request", "must be an object"),

@@ -1,10 +1,12 @@
 """Real, odd and broken files over HTTP: each is answered or refused with a reason, and the server stays as it was."""
 
+import re
 import struct
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -20,12 +22,24 @@ from tests.tiny import TINY
 
 REFUSALS = {400, 413, 415, 422}
 MEGABYTE = 1_000_000
-LONGEST_S = 12.0  # the decoding time-out, and some room
+LONGEST_S = 10.0
+MARGIN_S = 2.0  # for what is not decoding: a worker that is stopped at the limit must be replaced, on a busy machine
+WORKER_BYTES = 200 * MEGABYTE  # a decode worker at its peak, libraries and all; 94 were seen
 
 
 @pytest.fixture(scope="module")
 def server(tiny_checkpoints: tuple[Path, ...]) -> Iterator[TestClient]:
-    with TestClient(create_app(Settings(checkpoints=tiny_checkpoints, device="cpu", decode_workers=2))) as client:
+    yield from served(Settings(checkpoints=tiny_checkpoints, device="cpu", decode_workers=2))
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[TestClient]:
+    """With the models that come with the project."""
+    yield from served(Settings(device="cpu", decode_workers=2))
+
+
+def served(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings)) as client:
         wait_until_ready(client)
         yield client
 
@@ -61,28 +75,59 @@ def test_broken_and_odd_files_never_break_the_server(server: TestClient, shared_
     assert outcome(server, encoded(picture())) == 200
 
 
+OTHER_SENSES = {
+    "classify/audio": ("audio/hostile", "audio/esc10/test_original_44k"),
+    "classify/video": ("video/hostile", "video/clips"),
+    "classify/pointcloud": ("pointcloud/hostile", "pointcloud/formats", "pointcloud/modelnet10/test_off"),
+}
+
+
 @pytest.mark.parametrize(
-    ("task", "folders", "good"),
-    [
-        ("classify/audio", ("audio/hostile", "audio/esc10/test_original_44k"), 30),
-        ("classify/video", ("video/hostile", "video/clips"), 18),
-        ("classify/pointcloud", ("pointcloud/hostile", "pointcloud/formats", "pointcloud/modelnet10/test_off"), 80),
-    ],
+    ("task", "good"), [("classify/audio", 30), ("classify/video", 18), ("classify/pointcloud", 80)]
 )
 def test_files_of_the_other_senses_are_answered_or_refused_in_time(
-    server: TestClient, shared_path: SharedPath, task: str, folders: tuple[str, ...], good: int
+    server: TestClient, shared_path: SharedPath, task: str, good: int
 ) -> None:
-    payloads = [payload for folder in folders for payload in corpus(shared_path(f"data/{folder}"))]
-    before = memory_bytes()
-    counts: Counter[int] = Counter()
-    for payload in payloads:
-        started = time.monotonic()
-        counts[outcome(server, payload, task)] += 1
-        assert time.monotonic() - started < LONGEST_S
+    counts = answered_in_bounds(server, shared_path, task)
     assert counts[200] >= good
     assert counts[422] + counts[415] > 3
-    assert memory_bytes() - before < 600 * MEGABYTE
     assert outcome(server, TINY[task].payload(0), task) == 200
+
+
+@pytest.mark.parametrize("task", OTHER_SENSES)
+def test_the_models_that_come_with_the_project_bear_them_too(
+    shipped: TestClient, shared_path: SharedPath, task: str
+) -> None:
+    """Of point clouds the one that is there needs more than most files have."""
+    counts = answered_in_bounds(shipped, shared_path, task)
+    assert (counts[200] > 15) == (task != "classify/pointcloud")
+
+
+def answered_in_bounds(client: TestClient, shared_path: SharedPath, task: str) -> Counter[int]:
+    """How often the files were answered with which status; each in time, and no decode worker has taken much for it."""
+    counts: Counter[int] = Counter()
+    for payload in (payload for folder in OTHER_SENSES[task] for payload in corpus(shared_path(f"data/{folder}"))):
+        started = time.monotonic()
+        counts[outcome(client, payload, task)] += 1
+        assert time.monotonic() - started < LONGEST_S + MARGIN_S
+        assert max(peak_bytes(worker) for worker in decode_workers()) < WORKER_BYTES
+    return counts
+
+
+def decode_workers() -> list[psutil.Process]:
+    """And what they are forked from."""
+    found = psutil.Process().children(recursive=True)
+    assert len(found) > 2
+    return found
+
+
+def peak_bytes(process: psutil.Process) -> int:
+    """The most memory that it has had at a time, by the kernel's own count; 0 for one that has just ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        if peak := re.search(r"VmHWM:\s+(\d+) kB", status):
+            return 1024 * int(peak[1])
+    return 0
 
 
 @pytest.mark.parametrize("folder", ["imagenet_samples", "exif_orientation"])

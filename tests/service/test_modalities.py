@@ -106,6 +106,13 @@ def test_the_embedding_is_the_normalised_vector_behind_the_answer(client: TestCl
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
 
 
+@EMBEDDED
+def test_an_embedding_tells_what_it_is_of(client: TestClient, task: str) -> None:
+    options, _ = SEVERAL_VIEWS.get(task, ({}, 1))
+    embedded = post(client, f"embed/{task.rpartition('/')[2]}", TINY[task].payload(3), **options)
+    assert embedded["data"][0]["input"] == post(client, task, TINY[task].payload(3), **options)["input"]
+
+
 @EVERY_TASK
 def test_files_of_other_modalities_are_refused_by_what_they_hold(client: TestClient, task: str) -> None:
     for other in TINY.keys() - {task}:

@@ -78,7 +78,7 @@ def test_every_sense_that_embeds_is_reached(client: TestClient) -> None:
             {"model": "tiny", "input": "dGV4dA=="},
             415,
             "unsupported_media_type",
-            "no picture starts",
+            "unrecognized image format",
         ),
         ([], 400, "malformed_request", "expected"),
     ],

@@ -44,3 +44,14 @@ def test_one_seed_gives_one_batch() -> None:
     assert torch.equal(*batches)
     assert batches[0].shape == pictures.shape
     assert not torch.equal(batches[0], pictures)
+
+
+@pytest.mark.parametrize("mix", [{"mixup": 0.0}, {"cutmix": 0.0}])
+def test_several_labels_of_a_sample_are_mixed_together(mix: dict[str, float]) -> None:
+    augment = BatchAugment(ImageSubject(mix_probability=1.0, **mix), 3, UNALTERED)  # type: ignore[arg-type]
+    labels = torch.stack([CLASSES.float(), CLASSES.float(), 1 - CLASSES.float()], dim=1)
+    torch.manual_seed(0)
+    pictures, targets = augment(PICTURES.clone(), labels)
+    share = pictures.mean(dim=(1, 2, 3))
+    assert ((targets > 0) & (targets < 1)).any()
+    assert torch.allclose(targets, torch.stack([share, share, 1 - share], dim=1), atol=1e-5)

@@ -16,9 +16,9 @@ def test_given_splits_are_kept(tmp_path: Path) -> None:
     touch(tmp_path, "train/b/1.jpg", "train/a/2.JPG", "train/a/notes.txt", "val/a/3.jpg", "test/b/4.jpg")
     splits = find_splits(tmp_path, (".jpg",))
     assert splits.labels == ("a", "b")
-    assert [(e.path.name, e.class_id) for e in splits.train] == [("2.JPG", 0), ("1.jpg", 1)]
-    assert [e.class_id for e in splits.validation] == [0]
-    assert [e.class_id for e in splits.test] == [1]
+    assert [(e.path.name, e.class_ids) for e in splits.train] == [("2.JPG", (0,)), ("1.jpg", (1,))]
+    assert splits.targets(splits.validation).tolist() == [0]
+    assert splits.targets(splits.test).tolist() == [1]
     assert splits.origin == "given"
 
 
@@ -28,7 +28,7 @@ def test_absent_splits_are_drawn_from_every_class_without_overlap(tmp_path: Path
     parts = [{e.path for e in part} for part in (splits.train, splits.validation, splits.test)]
     assert sorted(map(len, parts)) == [4, 4, 32]
     assert len(set.union(*parts)) == 40
-    assert {e.class_id for e in splits.test} == {0, 1}
+    assert set(splits.targets(splits.test).tolist()) == {0, 1}
     assert splits == find_splits(tmp_path, (".jpg",), seed=3)
     assert splits != find_splits(tmp_path, (".jpg",), seed=4)
     assert "validation and test drawn from train with seed 3" in splits.origin
