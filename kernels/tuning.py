@@ -45,6 +45,8 @@ class Session:
     def learn(self, device: str, case: str, candidates: Sequence[Config], run: Callable[[Config], object]) -> None:
         if self.clock() < self.end:
             times = [self.measure(lambda config=config: run(config)) for config in candidates]  # type: ignore[misc]
+            if min(times) == float("inf"):
+                return  # nothing to keep: the default shows what is wrong, and the next start tries again
             found = candidates[times.index(min(times))]
             configurations(device)[case] = found
             self.cache.add(device, case, found)
@@ -95,7 +97,9 @@ def median_ms(call: Callable[[], object], measure: Measure = device_ms) -> float
     """Median time of a call; infinite for a configuration that the compiler or the device refuses."""
     try:
         times = [measure(call) for _ in range(WARM_UP + REPEATS)]
-    except triton.runtime.errors.TritonError:
+    except (torch.AcceleratorError, torch.OutOfMemoryError):  # of the device, whatever the configuration
+        raise
+    except (triton.runtime.errors.TritonError, RuntimeError):  # the compiler's passes fail with plain RuntimeErrors
         return float("inf")
     return statistics.median(times[WARM_UP:])
 
