@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels import DepthwiseConv2d
 from models.block import FusedBlock
 from models.heads.classification import ClassificationHead
-from models.layers import DepthwiseConv2d, LayerNorm2d
+from models.layers import LayerNorm2d
 from models.perception import PerceptionModel
 
 

@@ -8,11 +8,14 @@ measuring on the device itself (`kernels.measured_backend`).
 import importlib.util
 import os
 import shutil
+import sysconfig
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -128,9 +131,29 @@ def backends_for(problem: Problem) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def triton_runs() -> bool:
-    """Triton is installed, and so is the C compiler with which it builds its launchers."""
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    return importlib.util.find_spec("triton") is not None and compiler is not None
+    """Triton is installed, and so are the C compiler and Python's headers with which it builds its launchers.
+
+    Warns, once, where one of the latter is missing; the library convolves then.
+    """
+    if importlib.util.find_spec("triton") is None:
+        return False
+    missing = [name for name, found in (("a C compiler", _compiler()), ("Python.h", _headers())) if not found]
+    if missing:
+        warnings.warn(
+            f"Triton's kernels stay unused, since {' and '.join(missing)} cannot be found: install gcc and python3-dev",
+            stacklevel=2,
+        )
+    return not missing
+
+
+def _compiler() -> str | None:
+    return os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")  # where Triton looks
+
+
+def _headers() -> bool:
+    scheme = sysconfig.get_default_scheme()
+    paths = sysconfig.get_paths("posix_prefix" if scheme == "posix_local" else scheme)  # Debian's own, as in Triton
+    return Path(paths["include"], "Python.h").exists()
 
 
 @contextmanager

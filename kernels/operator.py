@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kernels.arguments import check_arguments
 from kernels.backends import BACKENDS
 from kernels.dispatch import choose
 from kernels.gradients import gradients
 from kernels.layout import memory_format
+from kernels.transforms import refuse_forward_derivatives
 
 NAME = "unireplknet::depthwise_conv2d"
 
@@ -20,6 +22,8 @@ NAME = "unireplknet::depthwise_conv2d"
 @torch.library.custom_op(NAME, mutates_args=())
 def depthwise_conv2d_op(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
     """Without regard to gradients; the output has x's memory format, whatever the backend."""
+    check_arguments(x, weight, bias, dilation)
+    refuse_forward_derivatives()
     backend = BACKENDS[choose(x, weight, bias, dilation)]
     with torch.no_grad():
         return backend.run(x, weight, bias, dilation).contiguous(memory_format=memory_format(x))
@@ -27,6 +31,8 @@ def depthwise_conv2d_op(x: Tensor, weight: Tensor, bias: Tensor | None, dilation
 
 @depthwise_conv2d_op.register_fake
 def _(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    check_arguments(x, weight, bias, dilation)
+    refuse_forward_derivatives()
     return torch.empty_like(x, memory_format=memory_format(x))
 
 
@@ -63,6 +69,31 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Ten
 
 
 depthwise_conv2d_op.register_autograd(_backward, setup_context=_save)
+
+
+def _save_gradient(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int, bool, bool], output: object) -> None:
+    grad, x, weight, ctx.dilation, ctx.has_x, ctx.has_weight = inputs
+    ctx.save_for_backward(grad, x, weight)
+
+
+def _second_backward(ctx: Any, of_x: Tensor, of_weight: Tensor) -> tuple[Tensor | None, ...]:
+    """The convolution is linear in the map and in the kernel: gradients of gradients are the same two operators."""
+    grad, x, weight = ctx.saved_tensors
+    needs_grad, needs_x, needs_weight, *_ = ctx.needs_input_grad
+    terms = []
+    if needs_grad and ctx.has_x:
+        terms.append(depthwise_conv2d_op(of_x, weight, None, ctx.dilation))
+    if needs_grad and ctx.has_weight:
+        terms.append(depthwise_conv2d_op(x, of_weight, None, ctx.dilation))
+    # What the map's gradient owes to the kernel, and the kernel's to the map
+    map_like, kernel_like = of_x if ctx.has_x else x, of_weight if ctx.has_weight else weight
+    needs = needs_x and ctx.has_weight, needs_weight and ctx.has_x
+    second_x, second_weight = depthwise_conv2d_backward_op(grad, map_like, kernel_like, ctx.dilation, *needs)
+    of_grad = sum(terms[1:], start=terms[0]) if terms else None
+    return of_grad, second_x if needs[0] else None, second_weight if needs[1] else None, None, None, None
+
+
+depthwise_conv2d_backward_op.register_autograd(_second_backward, setup_context=_save_gradient)
 
 
 def _autocast(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:

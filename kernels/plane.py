@@ -34,30 +34,26 @@ class _PlaneProduct(torch.autograd.Function):
     """(C, N, P) planes times each channel's (P, P) matrix. bmm runs channel by channel unless both are contiguous."""
 
     @staticmethod
-    def forward(ctx: Any, planes: Tensor, taps: Tensor, index: Tensor) -> Tensor:
-        matrix = taps[:, index]
-        ctx.save_for_backward(planes, matrix, index)
-        ctx.num_taps = taps.shape[1]
+    def forward(ctx: Any, planes: Tensor, matrix: Tensor) -> Tensor:
+        ctx.save_for_backward(planes, matrix)
         return torch.bmm(planes, matrix.transpose(1, 2))
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        planes, matrix, index = ctx.saved_tensors
-        return *_product_gradients(grads[0].contiguous(), planes, matrix, index, ctx.num_taps), None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        planes, matrix = ctx.saved_tensors
+        grad = grads[0].contiguous()
+        return torch.bmm(grad, matrix), torch.bmm(grad.transpose(1, 2), planes)
 
 
-def _product_gradients(
-    grad: Tensor, planes: Tensor, matrix: Tensor, index: Tensor, num_taps: int
-) -> tuple[Tensor, Tensor]:
-    grad_matrix = torch.bmm(grad.transpose(1, 2), planes)
-    grad_taps = planes.new_zeros(planes.shape[0], num_taps)
-    grad_taps.scatter_add_(1, index.reshape(1, -1).expand(len(planes), -1), grad_matrix.flatten(1))
-    return torch.bmm(grad, matrix), grad_taps
+def _matrix(taps: Tensor, index: Tensor) -> Tensor:
+    """(C, K * K + 1) taps -> (C, P, P). Its gradient is one scatter_add, where that of indexing sorts."""
+    flat = index.reshape(1, -1).expand(len(taps), -1)
+    return taps.gather(1, flat).reshape(len(taps), *index.shape)
 
 
 def _planes(x: Tensor) -> Tensor:
     """(N, C, H, W) -> (C, N, H * W), contiguous."""
-    return x.permute(1, 0, 2, 3).reshape(x.shape[1], x.shape[0], -1).contiguous()
+    return x.permute(1, 0, 2, 3).flatten(2).contiguous()
 
 
 def _taps(weight: Tensor) -> Tensor:
@@ -69,7 +65,7 @@ def plane_depthwise_conv2d(x: Tensor, weight: Tensor, dilation: int = 1) -> Tens
     """x: (N, C, H, W), weight: (C, 1, K, K) with odd K -> (N, C, H, W), padded to the same size."""
     n, channels, height, width = x.shape
     index = _tap_index(height, width, weight.shape[-1], dilation)
-    out: Tensor = _PlaneProduct.apply(_planes(x), _taps(weight), index)  # type: ignore[no-untyped-call]
+    out: Tensor = _PlaneProduct.apply(_planes(x), _matrix(_taps(weight), index))  # type: ignore[no-untyped-call]
     return out.reshape(channels, n, height, width).permute(1, 0, 2, 3)
 
 
@@ -77,8 +73,10 @@ def plane_gradients(grad: Tensor, x: Tensor, weight: Tensor, dilation: int = 1) 
     """Gradients of x and weight for the incoming gradient, (N, C, H, W): what autograd finds, outside of it."""
     n, channels, height, width = x.shape
     index = _tap_index(height, width, weight.shape[-1], dilation)
-    taps = _taps(weight)
-    grad_planes, grad_taps = _product_gradients(_planes(grad), _planes(x), taps[:, index], index, taps.shape[1])
+    taps, planes = _taps(weight), _planes(grad)
+    grad_planes = torch.bmm(planes, _matrix(taps, index))
+    grad_matrix = torch.bmm(planes.transpose(1, 2), _planes(x)).flatten(1)
+    grad_taps = torch.zeros_like(taps).scatter_add_(1, index.reshape(1, -1).expand(channels, -1), grad_matrix)
     return grad_planes.reshape(channels, n, height, width).transpose(0, 1), grad_taps[:, :-1].reshape(weight.shape)
 
 
@@ -100,4 +98,4 @@ def dense_depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None
 def _padded_matrix(weight: Tensor, height: int, width: int, spare: int) -> Tensor:
     """(C, 1, K, K) -> (C, input positions, output positions), `spare` rows and columns of zeros at their ends."""
     index = _tap_index(height, width, weight.shape[-1], 1).to(weight.device)
-    return F.pad(_taps(weight)[:, index.T], (0, spare, 0, spare))
+    return F.pad(_matrix(_taps(weight), index.T), (0, spare, 0, spare))

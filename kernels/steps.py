@@ -1,6 +1,6 @@
 """The steps of inference that can be fused, by name. Triton is imported when one of its kernels first runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -24,9 +24,9 @@ class Step:
     fused: str
     configs: str
 
-    def candidates(self, x: Tensor, weight: Tensor, *rest: object) -> list[Config]:
+    def candidates(self, x: Tensor, weight: Tensor, *rest: object) -> Sequence[Config]:
         """Configurations worth trying for the fused kernel, its default first."""
-        found: list[Config] = _function(self.configs)(x, weight, *rest)
+        found: Sequence[Config] = _function(self.configs)(x, weight, *rest)
         return found
 
     def run(self, config: Config, *tensors: object) -> Any:

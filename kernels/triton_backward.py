@@ -8,12 +8,14 @@ one kernel row are the accumulators, and every column of the map is loaded once.
 out among themselves, write partial sums, and a second stage adds those: no atomics, so gradients repeat bit by bit.
 """
 
+from functools import lru_cache
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.blocks import channel_blocks, even_columns
+from kernels.blocks import ceil_div, channel_blocks, even_columns
 from kernels.launch import Config, on_device_of
 from kernels.triton_slide import slide
 from kernels.tuning import launch_config
@@ -21,7 +23,7 @@ from kernels.tuning import launch_config
 PROGRAMS = 1056  # eight for each multiprocessor of an H100
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["H", "strips", "strips_per_part"])  # counts: nothing is aligned to them
 def tap_gradient_kernel(
     x_ptr,  # (N, H, W, C)
     grad_ptr,  # (N, H, W, C)
@@ -75,10 +77,10 @@ def tap_gradient(grad: Tensor, x: Tensor, size: int, config: Config | None = Non
     maps, grads = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, grad))
 
     def launch(config: Config) -> Tensor:
-        strips = n * triton.cdiv(height, config["ROWS"]) * triton.cdiv(width, config["COLUMNS"])
-        programs = size * triton.cdiv(channels, config["CHANNELS"])
-        each = triton.cdiv(strips, max(1, PROGRAMS // programs))
-        parts = triton.cdiv(strips, each)
+        strips = n * ceil_div(height, config["ROWS"]) * ceil_div(width, config["COLUMNS"])
+        programs = size * ceil_div(channels, config["CHANNELS"])
+        each = max(1, ceil_div(strips, max(1, PROGRAMS // programs)))  # an empty batch has no parts, which add up to 0
+        parts = ceil_div(strips, each)
         partial = torch.empty((parts, size, size, channels), dtype=torch.float32, device=x.device)
         shape = (height, strips, each, width, channels, size)
         tap_gradient_kernel[(programs * parts,)](maps, grads, partial, *shape, **config)
@@ -90,11 +92,12 @@ def tap_gradient(grad: Tensor, x: Tensor, size: int, config: Config | None = Non
     return partial.sum(dim=0).permute(2, 0, 1)[:, None]
 
 
-def gradient_configs(channels: int, width: int, size: int) -> list[Config]:
+@lru_cache(maxsize=1024)
+def gradient_configs(channels: int, width: int, size: int) -> tuple[Config, ...]:
     """Block sizes worth trying, the default first. Large kernels keep more sums, so they hold fewer columns."""
     most = 16 if size <= 16 else 8
-    return [
+    return tuple(
         {"ROWS": 4, "COLUMNS": even_columns(width, columns), "CHANNELS": block, "num_warps": block // 16}
         for columns in (most, most // 2)
         for block in channel_blocks(channels)
-    ]
+    )

@@ -7,12 +7,14 @@ taps. Kernel rows that fall outside the map for the whole program are skipped, a
 map that one program spans. Accumulation is in float32 in a fixed order, so results repeat bit by bit.
 """
 
+from functools import lru_cache
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.blocks import channel_blocks, even_columns
+from kernels.blocks import ceil_div, channel_blocks, even_columns
 from kernels.launch import Config, on_device_of
 from kernels.layout import memory_format
 from kernels.packing import packed
@@ -22,7 +24,7 @@ from kernels.tuning import launch_config
 BUSY = 264  # programs; fewer leave multiprocessors of an H100 (132) idle
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["H"])
 def sliding_kernel(
     x_ptr,  # (N, H, W, C)
     taps_ptr,  # (K, K, C), float32
@@ -114,12 +116,13 @@ def _convolve(
     size = weight.shape[-1]
     maps = x.contiguous(memory_format=torch.channels_last)
     taps = packed(weight, ("sliding",), channels_last_taps)
+    bias = None if bias is None else bias.contiguous()
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
     def launch(config: Config) -> Tensor:
-        tiles = triton.cdiv(height, config["ROWS"]) * triton.cdiv(width, config["COLUMNS"])
+        tiles = ceil_div(height, config["ROWS"]) * ceil_div(width, config["COLUMNS"])
         sums = torch.empty((n, tiles, channels) if with_sums else 0, dtype=torch.float32, device=x.device)
-        grid = (n * tiles * triton.cdiv(channels, config["CHANNELS"]),)
+        grid = (n * tiles * ceil_div(channels, config["CHANNELS"]),)
         flags = {"HAS_BIAS": bias is not None, "WITH_SUMS": with_sums}
         sliding_kernel[grid](maps, taps, bias, out, sums, height, width, channels, size, **flags, **config)
         return sums
@@ -136,17 +139,17 @@ def channels_last_taps(weight: Tensor) -> Tensor:
     return weight[:, 0].permute(1, 2, 0).float().contiguous()
 
 
-def sliding_configs(n: int, channels: int, height: int, width: int) -> list[Config]:
+@lru_cache(maxsize=1024)
+def sliding_configs(n: int, channels: int, height: int, width: int) -> tuple[Config, ...]:
     """Block sizes worth trying, the default first: the largest blocks that still fill a device, two rows per thread."""
     configs: list[Config] = [
         {"ROWS": 4, "COLUMNS": columns, "CHANNELS": block, "num_warps": block // 16}
         for columns in dict.fromkeys(even_columns(width, most) for most in (16, 8, 4))
         for block in channel_blocks(channels)
     ]
-    return sorted(configs, key=lambda config: programs(config, n, channels, height, width) < BUSY)
+    return tuple(sorted(configs, key=lambda config: programs(config, n, channels, height, width) < BUSY))
 
 
 def programs(config: Config, n: int, channels: int, height: int, width: int) -> int:
-    tiles = triton.cdiv(height, config["ROWS"]) * triton.cdiv(width, config["COLUMNS"])
-    blocks: int = triton.cdiv(channels, config["CHANNELS"])
-    return n * tiles * blocks
+    tiles = ceil_div(height, config["ROWS"]) * ceil_div(width, config["COLUMNS"])
+    return n * tiles * ceil_div(channels, config["CHANNELS"])

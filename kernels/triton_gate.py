@@ -5,15 +5,19 @@ The gate of squeeze-excite is two launches of one kernel and the factor of the r
 and five: at a batch of one a launch costs more than the work. All of it is in float32.
 """
 
+from functools import lru_cache
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.blocks import ceil_div
 from kernels.launch import Config, on_device_of
 
 LARGEST_BLOCK = 8192  # numbers that a program holds at a time
 GATE_COLUMNS = 16
+GATE_CONFIGS: tuple[Config, ...] = ({"num_warps": 8}, {"num_warps": 4})
 
 
 @triton.jit
@@ -99,10 +103,10 @@ def _gate_layer(parts: Tensor, weight: Tensor, bias: Tensor, factor: float, conf
     out = torch.empty((n, len(weight)), dtype=torch.float32, device=parts.device)
     blocks = part_blocks(count, channels)
     columns = gate_columns(blocks)
-    grid = (n * triton.cdiv(len(weight), columns),)
+    grid = (n * ceil_div(len(weight), columns),)
     shape = (count, channels, len(weight), sigmoid, columns)
     with on_device_of(parts):
-        gate_kernel[grid](parts, weight, bias, out, factor, *shape, **blocks, **config)
+        gate_kernel[grid](parts, weight.contiguous(), bias.contiguous(), out, factor, *shape, **blocks, **config)
     return out
 
 
@@ -114,10 +118,13 @@ def respond(parts: Tensor, gamma: Tensor, eps: float, config: Config) -> Tensor:
     n, count, channels = parts.shape
     out = torch.empty((n, channels), dtype=torch.float32, device=parts.device)
     with on_device_of(parts):
-        response_kernel[(n,)](parts, gamma, out, eps, count, channels, **part_blocks(count, channels), **config)
+        response_kernel[(n,)](
+            parts, gamma.contiguous(), out, eps, count, channels, **part_blocks(count, channels), **config
+        )
     return out
 
 
+@lru_cache(maxsize=1024)
 def part_blocks(count: int, channels: int) -> Config:
     covering = triton.next_power_of_2(channels)
     return {"BLOCK": max(1, min(triton.next_power_of_2(count), LARGEST_BLOCK // covering)), "CHANNELS": covering}
@@ -128,5 +135,5 @@ def gate_columns(blocks: Config) -> int:
     return max(1, min(GATE_COLUMNS, LARGEST_BLOCK // blocks["CHANNELS"]))
 
 
-def gate_configs(*_: object) -> list[Config]:
-    return [{"num_warps": 8}, {"num_warps": 4}]
+def gate_configs(*_: object) -> tuple[Config, ...]:
+    return GATE_CONFIGS

@@ -11,15 +11,19 @@ is added in a fixed order and without atomics: each program writes its own sums 
 them up.
 """
 
+from functools import lru_cache
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.blocks import ceil_div
 from kernels.launch import Config, on_device_of
 
 SMALLEST_BLOCK = 16  # of tl.dot
 LARGEST_OF_FOUR_WARPS = 64 * 128
+LARGEST_OF_FOUR_WARPS_IN_FLOAT32 = 64 * 32
 STAGES = 3
 SQRT_HALF = tl.constexpr(0.7071067811865476)
 
@@ -30,7 +34,7 @@ def gelu(x):
     return 0.5 * x * (1.0 + tl.erf(x * SQRT_HALF))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["P"])  # rows are aligned by IN and OUT
 def linear_kernel(
     x_ptr,  # (N, P, IN)
     scale_ptr,  # (N, IN), float32
@@ -94,7 +98,7 @@ def expand(x: Tensor, weight: Tensor, bias: Tensor, gate: Tensor, config: Config
     (N, parts, D) float32, taken before the output is rounded.
     """
     n, positions, _ = x.shape
-    parts = triton.cdiv(positions, config["ROWS"])
+    parts = ceil_div(positions, config["ROWS"])
     squares = torch.empty((n, parts, len(weight)), dtype=torch.float32, device=x.device)
     return _linear(x, weight, bias, gate, x, squares, config, expands=True), squares
 
@@ -120,25 +124,33 @@ def _linear(
 ) -> Tensor:
     n, positions, channels = x.shape
     out = torch.empty((n, positions, len(weight)), dtype=x.dtype, device=x.device)
-    grid = (n * triton.cdiv(positions, config["ROWS"]) * triton.cdiv(len(weight), config["COLUMNS"]),)
-    tensors = (x, scale, weight, bias, residual, out, squares)
+    grid = (n * ceil_div(positions, config["ROWS"]) * ceil_div(len(weight), config["COLUMNS"]),)
+    tensors = (x, scale, weight.contiguous(), bias.contiguous(), residual, out, squares)
     with on_device_of(x):
         linear_kernel[grid](*tensors, positions, channels, len(weight), EXPANDS=expands, **config)
     return out
 
 
-def linear_configs(x: Tensor, weight: Tensor, *_: object) -> list[Config]:
-    """Block sizes worth trying, the default first: large ones, and smaller ones that keep a device busy.
+def linear_configs(x: Tensor, weight: Tensor, *_: object) -> tuple[Config, ...]:
+    """Block sizes worth trying, the default first: large ones, and smaller ones that keep a device busy."""
+    return blocks_for(x.dtype, x.shape[1], x.shape[2], len(weight))
 
-    More accumulators for a thread, 128 x 128 of them with four warps or 128 x 256 with eight, spill to the stack.
+
+@lru_cache(maxsize=1024)
+def blocks_for(dtype: torch.dtype, positions: int, channels: int, outputs: int) -> tuple[Config, ...]:
+    """More accumulators for a thread, 128 x 128 of them with four warps or 128 x 256 with eight, spill to the stack.
+
+    float32 is multiplied without tensor cores, out of registers that hold both factors as well: half as many.
     """
-    rows, columns, depth = _block(x.shape[1], 128), _block(len(weight), 128), _block(x.shape[2], 64)
+    wide = dtype is torch.float32
+    most_rows, most_depth = (64, 32) if wide else (128, 64)
+    most_of_four = LARGEST_OF_FOUR_WARPS_IN_FLOAT32 if wide else LARGEST_OF_FOUR_WARPS
+    rows, columns, depth = _block(positions, most_rows), _block(outputs, 128), _block(channels, most_depth)
     shapes = ((rows, columns), (min(rows, 64), columns), (min(rows, 64), min(columns, 64)))
-    return [
-        {"ROWS": r, "COLUMNS": c, "DEPTH": depth, "num_warps": 8 if r * c > LARGEST_OF_FOUR_WARPS else 4}
-        | {"num_stages": STAGES}
+    return tuple(
+        {"ROWS": r, "COLUMNS": c, "DEPTH": depth, "num_warps": 8 if r * c > most_of_four else 4, "num_stages": STAGES}
         for r, c in dict.fromkeys(shapes)
-    ]
+    )
 
 
 def _block(length: int, most: int) -> int:

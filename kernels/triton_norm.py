@@ -4,11 +4,14 @@
 A program normalizes ROWS positions, where libraries give a whole thread block to the few channels of one.
 """
 
+from functools import lru_cache
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.blocks import ceil_div
 from kernels.launch import Config, on_device_of
 from kernels.triton_linear import gelu
 
@@ -16,7 +19,7 @@ BLOCKS = (4096, 2048)  # numbers that a program of four warps holds
 MOST_ROWS = 64
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["P"])
 def norm_kernel(
     x_ptr,  # (P, C)
     weight_ptr,  # (C,)
@@ -52,13 +55,18 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float, gelu: bool, 
     positions = n * height * width
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     with on_device_of(x):
-        grid = (triton.cdiv(positions, config["ROWS"]),)
-        norm_kernel[grid](x, weight, bias, out, positions, eps, channels, gelu, **config)
+        grid = (ceil_div(positions, config["ROWS"]),)
+        norm_kernel[grid](x, weight.contiguous(), bias.contiguous(), out, positions, eps, channels, gelu, **config)
     return out
 
 
-def norm_configs(x: Tensor, *_: object) -> list[Config]:
+def norm_configs(x: Tensor, *_: object) -> tuple[Config, ...]:
     """Block sizes worth trying, the default first."""
-    covering = triton.next_power_of_2(x.shape[1])
+    return blocks_for(x.shape[1])
+
+
+@lru_cache(maxsize=1024)
+def blocks_for(channels: int) -> tuple[Config, ...]:
+    covering = triton.next_power_of_2(channels)
     rows = (max(1, min(MOST_ROWS, block // covering)) for block in BLOCKS)
-    return [{"ROWS": each, "CHANNELS": covering, "num_warps": 4} for each in dict.fromkeys(rows)]
+    return tuple({"ROWS": each, "CHANNELS": covering, "num_warps": 4} for each in dict.fromkeys(rows))

@@ -6,6 +6,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.blocks import ceil_div
+
 POSITIONS, CHANNELS = 64, 32
 
 
@@ -35,7 +37,9 @@ def planes_kernel(
     h = p // STRIDE
     w = p % STRIDE - LEFT
     inside = (h < H) & (w >= 0) & (w < W)
-    source = x_ptr + n * stride_n + (h * stride_h + w * stride_w)[:, None] + (c * stride_c)[None, :]
+    # A stride may be as large as the memory: the products with it are taken in 64 bits
+    position = h.to(tl.int64) * stride_h + w.to(tl.int64) * stride_w
+    source = x_ptr + n * stride_n + position[:, None] + (c.to(tl.int64) * stride_c)[None, :]
     values = tl.load(source, mask=inside[:, None] & (c < C)[None, :], other=0.0)
     target = planes_ptr + (n * C + c)[:, None] * H * STRIDE + p[None, :]
     tl.store(target, tl.trans(values), mask=(c < C)[:, None] & (p < H * STRIDE)[None, :])
@@ -50,7 +54,7 @@ def padded_planes(x: Tensor, left: int, stride: int) -> Tensor:
     if stride == width and x.is_contiguous():
         return x
     planes = torch.empty((n, channels, height, stride), dtype=x.dtype, device=x.device)
-    grid = (n * triton.cdiv(channels, CHANNELS) * triton.cdiv(height * stride, POSITIONS),)
+    grid = (n * ceil_div(channels, CHANNELS) * ceil_div(height * stride, POSITIONS),)
     blocks = {"LEFT": left, "STRIDE": stride, "POSITIONS": POSITIONS, "CHANNELS": CHANNELS}
     planes_kernel[grid](x, planes, channels, height, width, *x.stride(), **blocks)
     return planes

@@ -19,7 +19,7 @@ def squeeze(x: Tensor, weight: Tensor, bias: Tensor | None, config: Config) -> t
     return kernel(x, weight, bias, config)
 
 
-def squeeze_configs(x: Tensor, weight: Tensor, *_: object) -> list[Config]:
+def squeeze_configs(x: Tensor, weight: Tensor, *_: object) -> tuple[Config, ...]:
     """Those of the kernel that the table of backends prefers for such maps, and the default of the other; in float32
     those of CUDA cores alone."""
     n, channels, height, width = x.shape
@@ -28,4 +28,4 @@ def squeeze_configs(x: Tensor, weight: Tensor, *_: object) -> list[Config]:
         return cuda_cores
     tensor_cores = channels_last_configs(n, channels, height, width, with_sums=True)
     large = weight.shape[-1] in LARGE_KERNELS
-    return [*tensor_cores, cuda_cores[0]] if large else [*cuda_cores, tensor_cores[0]]
+    return (*tensor_cores, cuda_cores[0]) if large else (*cuda_cores, tensor_cores[0])

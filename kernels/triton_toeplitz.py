@@ -13,12 +13,14 @@ StripedHyena 2 (arXiv 2503.01868), in two dimensions. Taps are rounded to the ma
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.blocks import ceil_div
 from kernels.launch import Config, on_device_of
 from kernels.layout import memory_format
 from kernels.packing import packed
@@ -29,7 +31,7 @@ WIDEST_ROW = 32  # beyond, a matrix of the whole row multiplies more zeros than 
 SMALLEST_BLOCK = 16  # of tl.dot
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["N", "C", "H"])  # alignment comes from the strides: no code of its own for a batch
 def toeplitz_kernel(
     x_ptr,  # (N, C, H, STRIDE), padded
     bands_ptr,  # (C, K, INPUTS, OUTPUTS)
@@ -88,6 +90,7 @@ class Band:
     stride: int  # columns of the padded map
 
 
+@lru_cache(maxsize=1024)
 def band_for(width: int, size: int) -> Band:
     """A matrix of the whole row up to 32 columns; beyond, tiles of 16 or 32 columns with their halo."""
     reach = size // 2
@@ -96,17 +99,18 @@ def band_for(width: int, size: int) -> Band:
         return Band(inputs=side, outputs=side, shift=reach, left=0, stride=side)
     outputs = SMALLEST_BLOCK if size <= SMALLEST_BLOCK + 1 else 2 * SMALLEST_BLOCK
     inputs = triton.next_power_of_2(outputs + size - 1)
-    stride = (triton.cdiv(width, outputs) - 1) * outputs + inputs
+    stride = (ceil_div(width, outputs) - 1) * outputs + inputs
     return Band(inputs=inputs, outputs=outputs, shift=0, left=reach, stride=stride)
 
 
 def bands(weight: Tensor, band: Band) -> Tensor:
-    """(C, 1, K, K) -> (C, K, inputs, outputs): each kernel row as the matrix that it is."""
+    """(C, 1, K, K) of any strides -> (C, K, inputs, outputs), contiguous: each kernel row as the matrix that it is."""
     channels, _, size, _ = weight.shape
     i = torch.arange(band.inputs, device=weight.device)[:, None]
     tap = i - torch.arange(band.outputs, device=weight.device) + band.shift
     inside = (tap >= 0) & (tap < size)
-    return (weight[:, 0, :, tap.clamp(0, size - 1)] * inside).reshape(channels, size, band.inputs, band.outputs)
+    rows = weight[:, 0, :, tap.clamp(0, size - 1)] * inside
+    return rows.reshape(channels, size, band.inputs, band.outputs).contiguous()
 
 
 def toeplitz_depthwise_conv2d(
@@ -123,11 +127,12 @@ def toeplitz_depthwise_conv2d(
     first = max(size // 2 - height + 1, 0)
 
     def launch(config: Config) -> None:
-        grid = (channels * triton.cdiv(n * height, config["ROWS"]) * triton.cdiv(width, band.outputs),)
+        grid = (channels * ceil_div(n * height, config["ROWS"]) * ceil_div(width, band.outputs),)
         shape = (n, channels, height, width, first, band.stride, size, band.inputs, band.outputs)
         toeplitz_kernel[grid](planes, matrices, bias, out, *shape, HAS_BIAS=bias is not None, **config)
 
     with on_device_of(x):
+        bias = None if bias is None else bias.contiguous()
         matrices = packed(weight, ("toeplitz", band), lambda taps: bands(taps, band))
         planes = padded_planes(x, band.left, band.stride)
         out = torch.empty((n, channels, height, width), dtype=x.dtype, device=x.device)
@@ -136,11 +141,12 @@ def toeplitz_depthwise_conv2d(
     return out.contiguous(memory_format=memory_format(x))
 
 
-def toeplitz_configs(rows: int) -> list[Config]:
+@lru_cache(maxsize=1024)
+def toeplitz_configs(rows: int) -> tuple[Config, ...]:
     """Block sizes worth trying, the default first: 128 rows, or as few as there are, in one stage. Several stages load
     around the first cache, where rows of the map lie that earlier rows of the kernel have read."""
     needed = max(SMALLEST_BLOCK, triton.next_power_of_2(rows))
     blocks = [min(128, needed)] + [block for block in (256, 64) if block <= needed]
-    return [
+    return tuple(
         {"ROWS": block, "num_warps": 4, "num_stages": stages} for stages in (1, 3) for block in dict.fromkeys(blocks)
-    ]
+    )

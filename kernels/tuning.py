@@ -45,6 +45,8 @@ class Session:
     def learn(self, device: str, case: str, candidates: Sequence[Config], run: Callable[[Config], object]) -> None:
         if self.clock() < self.end:
             times = [self.measure(lambda config=config: run(config)) for config in candidates]  # type: ignore[misc]
+            if min(times) == float("inf"):
+                return  # nothing to keep: the default shows what is wrong, and the next start tries again
             found = candidates[times.index(min(times))]
             configurations(device)[case] = found
             self.cache.add(device, case, found)
@@ -96,7 +98,9 @@ def median_ms(call: Callable[[], object], measure: Measure = device_ms) -> float
     memory than there is."""
     try:
         times = [measure(call) for _ in range(WARM_UP + REPEATS)]
-    except (triton.runtime.errors.TritonError, torch.OutOfMemoryError):
+    except torch.AcceleratorError:  # of the device, whatever the configuration
+        raise
+    except (triton.runtime.errors.TritonError, RuntimeError):  # the compiler's passes fail with plain RuntimeErrors
         return float("inf")
     return statistics.median(times[WARM_UP:])
 

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kernels import BlockWeights, fused_block, fuses
-from models.layers import DepthwiseConv2d, DropPath, GlobalResponseNorm, SqueezeExcite
+from kernels import BlockWeights, DepthwiseConv2d, fused_block, fuses
+from models.layers import DropPath, GlobalResponseNorm, SqueezeExcite
 from models.reparam import DilatedReparamConv, depthwise_from, fuse_conv_norm
 
 EXPANSION = 4
@@ -16,7 +16,7 @@ def depthwise_layer(channels: int, kernel_size: int) -> DilatedReparamConv | Dep
     """Training form of the block's first layer: branches from 7x7 on, a plain kernel below."""
     if kernel_size >= SMALLEST_REPARAM_KERNEL:
         return DilatedReparamConv(channels, kernel_size)
-    return DepthwiseConv2d(channels, kernel_size)
+    return DepthwiseConv2d(channels, kernel_size, bias=False)
 
 
 class FusedBlock(nn.Module):
@@ -104,7 +104,7 @@ class UniRepLKNetBlock(nn.Module):
         size = dwconv.kernel_size if isinstance(dwconv, DilatedReparamConv) else dwconv.weight.shape[-1]
         channels, hidden = self.pwconv2.weight.shape
         with torch.device("meta"):
-            fused = DepthwiseConv2d(channels, size, bias=True).to(self.gamma.dtype)
+            fused = DepthwiseConv2d(channels, size, dtype=self.gamma.dtype)
             pwconv2 = nn.Linear(hidden, channels, dtype=self.gamma.dtype)
         return FusedBlock(fused, self.se, self.pwconv1, self._fused_grn(), pwconv2)
 

@@ -4,21 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kernels import channel_layer_norm, depthwise_conv2d, fuses
-
-
-class DepthwiseConv2d(nn.Module):
-    """A K x K kernel per channel, "same" padding, stride 1."""
-
-    def __init__(self, channels: int, kernel_size: int, dilation: int = 1, bias: bool = False) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.weight = nn.Parameter(torch.empty(channels, 1, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
-        nn.init.trunc_normal_(self.weight, std=0.02)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return depthwise_conv2d(x, self.weight, self.bias, self.dilation)
+from kernels import channel_layer_norm, fuses
 
 
 class LayerNorm2d(nn.LayerNorm):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers import DepthwiseConv2d
+from kernels import DepthwiseConv2d
 
 Branches = Sequence[tuple[int, int]]  # (kernel size, dilation)
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -63,7 +63,7 @@ class ConvNorm(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, dilation: int = 1) -> None:
         super().__init__()
-        self.conv = DepthwiseConv2d(channels, kernel_size, dilation)
+        self.conv = DepthwiseConv2d(channels, kernel_size, dilation, bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class ConvNorm(nn.Module):
     def dense_kernel(self, size: int) -> tuple[Tensor, Tensor]:
         """Kernel (C, 1, size, size) and bias (C,), in float64, of the equal undilated convolution."""
         weight, bias = fuse_conv_norm(self.conv.weight, None, self.norm)
-        return dilated_to_dense(weight, self.conv.dilation, size), bias
+        return dilated_to_dense(weight, self.conv.dilation[0], size), bias
 
 
 class DilatedReparamConv(nn.Module):
@@ -85,9 +85,10 @@ class DilatedReparamConv(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, branches: Branches | None = None) -> None:
         super().__init__()
+        chosen = checked_branches(kernel_size, branches)
         self.kernel_size = kernel_size
         self.origin = ConvNorm(channels, kernel_size)
-        self.branches = nn.ModuleList(ConvNorm(channels, k, r) for k, r in checked_branches(kernel_size, branches))
+        self.branches = nn.ModuleList(ConvNorm(channels, k, r) for k, r in chosen)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.origin(x)
@@ -125,7 +126,7 @@ def depthwise_from(weight: Tensor, bias: Tensor, like: Tensor) -> DepthwiseConv2
     """A depthwise layer with these weights, in the dtype and on the device of `like`."""
     channels, _, size, _ = weight.shape
     with torch.device("meta"):  # no random weights that would be replaced at once
-        layer = DepthwiseConv2d(channels, size, bias=True)
+        layer = DepthwiseConv2d(channels, size)
     layer.weight = nn.Parameter(weight.to(like))
     layer.bias = nn.Parameter(bias.to(like))
     return layer

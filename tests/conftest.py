@@ -23,6 +23,7 @@ if not torch.cuda.is_available():
     # Triton kernels run in its interpreter on CPU tensors. It must be told before a kernel is defined, which is when
     # kernels/triton_*.py is first imported; they are only ever reached by name on a CPU, so other tests notice nothing
     os.environ.setdefault("TRITON_INTERPRET", "1")
+torch.backends.cudnn.allow_tf32 = False  # tolerances are those of float32
 torch.set_num_threads(1)  # networks this small gain nothing from threads, and lose much on a busy machine
 
 

@@ -13,8 +13,9 @@ import openvino
 import openvino.opset15 as op
 from torch import Tensor, nn
 
+from kernels import DepthwiseConv2d
 from models.block import FusedBlock
-from models.layers import DepthwiseConv2d, GlobalResponseNorm, LayerNorm2d, SqueezeExcite
+from models.layers import GlobalResponseNorm, LayerNorm2d, SqueezeExcite
 from models.runtimes.base import Untranslatable
 from models.unireplknet import UniRepLKNet
 
@@ -59,9 +60,10 @@ def _conv(layer: nn.Conv2d, x: Node) -> Node:
 
 
 def _depthwise(layer: DepthwiseConv2d, x: Node) -> Node:
-    padding = [layer.dilation * (layer.weight.shape[-1] - 1) // 2] * 2
+    assert not isinstance(layer.padding, str), "the layer gives it as numbers"
+    padding, dilation = list(layer.padding), list(layer.dilation)
     kernels = _constant(layer.weight.unsqueeze(1))  # (groups, 1, 1, K, K)
-    return _with_bias(op.group_convolution(x, kernels, [1, 1], padding, padding, [layer.dilation] * 2), layer.bias)
+    return _with_bias(op.group_convolution(x, kernels, [1, 1], padding, padding, dilation), layer.bias)
 
 
 def _pointwise(layer: nn.Linear, x: Node) -> Node:

@@ -33,11 +33,13 @@ TARGET = GPUTarget("cuda", 90, 32)
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 INSTRUCTION = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d+ )?([A-Z0-9_]+)(?:.*`\((\.L_x_\d+)\))?")
 ACCESS = re.compile(r"(?:ld|st|cp\.async\.c[ag])\.(?:shared\.)?global(?:\.v\d)?(?:\.b\d+)?")
+OFFSET = re.compile(r"%(?:position|source)_\d+ = arith\.muli [^\n]*?: (?:tensor<[\dx]+x)?(i\d+)")
 LABEL = re.compile(r"^(\.L_x_\d+):")
 
 NO_LOOP: Counter[str] = Counter()
 
 Sizes = dict[str, Any]
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 def compiled(
@@ -105,15 +107,14 @@ def planes() -> Any:
 
 
 def linear(expands: bool, positions: int, channels: int, outputs: int, choice: int = 0, dtype: str = "bf16") -> Any:
-    """choice: which of the configurations that the kernel's own rule names. A map of one position is a constant."""
-    x = torch.empty(1, positions, channels, device="meta")
+    """choice: which of the configurations that the kernel's own rule names."""
+    x = torch.empty(1, positions, channels, device="meta", dtype=DTYPES[dtype])
     config = linear_configs(x, torch.empty(outputs, channels, device="meta"))[choice]
     halves = ("x_ptr", "weight_ptr", "bias_ptr", "residual_ptr", "out_ptr")
     pointers = {**dict.fromkeys(halves, f"*{dtype}"), "scale_ptr": "*fp32", "squares_ptr": "*fp32"}
     blocks = {name: config[name] for name in ("ROWS", "COLUMNS", "DEPTH")}
-    sizes = {"IN": channels, "OUT": outputs, "EXPANDS": expands, **blocks, **({"P": 1} if positions == 1 else {})}
-    integers = () if positions == 1 else ("P",)
-    return compiled(linear_kernel, pointers, integers, sizes, config["num_stages"], config["num_warps"])
+    sizes = {"IN": channels, "OUT": outputs, "EXPANDS": expands, **blocks}
+    return compiled(linear_kernel, pointers, ("P",), sizes, config["num_stages"], config["num_warps"])
 
 
 def gate(parts: int, channels: int, outputs: int) -> Any:
@@ -136,20 +137,22 @@ def norm(channels: int, gelu: bool) -> Any:
     return compiled(norm_kernel, pointers, ("P",), sizes, floats=("eps",))
 
 
-def ones() -> dict[str, Callable[[], Any]]:
-    """A launch turns an integer of 1 into a constant: one sample of one row, one strip per part."""
+def least() -> dict[str, Callable[[], Any]]:
+    """The smallest blocks: maps of three channels or five, without a bias."""
     x = {"x_ptr": "*fp16", "out_ptr": "*fp16"}
     blocks = {"ROWS": 4, "COLUMNS": 3, "CHANNELS": 16}
-    sliding = {"H": 1, "W": 3, "C": 5, "K": 3, "bias_ptr": None, "HAS_BIAS": False, "WITH_SUMS": False, **blocks}
-    gradient = {"H": 1, "strips": 1, "strips_per_part": 1, "W": 3, "C": 5, "K": 3, **blocks}
+    sliding = {"W": 3, "C": 5, "K": 3, "bias_ptr": None, "HAS_BIAS": False, "WITH_SUMS": False, **blocks}
+    gradient = {"W": 3, "C": 5, "K": 3, **blocks}
     band = {"STRIDE": 16, "INPUTS": 16, "OUTPUTS": 16, "bias_ptr": None, "HAS_BIAS": False}
-    toeplitz = {"N": 1, "C": 1, "H": 1, "W": 3, "K": 3, "FIRST": 1, "ROWS": 16, **band}
+    toeplitz = {"W": 3, "K": 3, "FIRST": 1, "ROWS": 16, **band}
     tensors = {"x_ptr": "*fp16", "grad_ptr": "*fp16", "partial_ptr": "*fp32"}
+    with_sums = {**x, "taps_ptr": "*fp32", "sums_ptr": "*fp32"}
+    strips = ("H", "strips", "strips_per_part")
     return {
-        "one, sliding": lambda: compiled(sliding_kernel, {**x, "taps_ptr": "*fp32", "sums_ptr": "*fp32"}, (), sliding),
-        "one, tap gradient": lambda: compiled(tap_gradient_kernel, tensors, (), gradient),
-        "one, toeplitz": lambda: compiled(toeplitz_kernel, {**x, "bands_ptr": "*fp16"}, (), toeplitz),
-        "one, project": lambda: linear(False, 1, 40, 20, dtype="fp16"),
+        "least, sliding": lambda: compiled(sliding_kernel, with_sums, ("H",), sliding),
+        "least, tap gradient": lambda: compiled(tap_gradient_kernel, tensors, strips, gradient),
+        "least, toeplitz": lambda: compiled(toeplitz_kernel, {**x, "bands_ptr": "*fp16"}, ("N", "C", "H"), toeplitz),
+        "least, project": lambda: linear(False, 1, 40, 20, dtype="fp16"),
     }
 
 
@@ -176,6 +179,7 @@ def counts(kernel: Any) -> dict[str, Any]:
         "loop": loop,
         "wgmma": kernel.asm["ptx"].count("wgmma.mma"),
         "accesses": Counter(ACCESS.findall(kernel.asm["ptx"])),
+        "offsets": sorted(set(OFFSET.findall(kernel.asm["ttir"]))),
     }
 
 
@@ -204,10 +208,12 @@ CASES: dict[str, Callable[[], Any]] = {
     "planes": planes,
     "expand": lambda: linear(True, 196, 320, 1280),
     "project": lambda: linear(False, 196, 1280, 320),
+    "expand, fp32": lambda: linear(True, 196, 320, 1280, dtype="fp32"),
+    "project, fp32": lambda: linear(False, 49, 2560, 640, dtype="fp32"),
     "gate": lambda: gate(4, 320, 80),
     "response": lambda: response(2, 1280),
     "norm and gelu": lambda: norm(40, gelu=True),
-    **ones(),
+    **least(),
 }
 
 if __name__ == "__main__":

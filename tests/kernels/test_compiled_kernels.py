@@ -65,7 +65,7 @@ def test_channels_last_maps_are_multiplied_on_tensor_cores_as_they_lie(
 
 
 @pytest.mark.parametrize(
-    ("kernel", "instruction"), [("expand", "HGMMA"), ("project", "HGMMA"), ("one, project", "HMMA")]
+    ("kernel", "instruction"), [("expand", "HGMMA"), ("project", "HGMMA"), ("least, project", "HMMA")]
 )
 def test_linear_layers_multiply_on_tensor_cores(kernel: str, instruction: str, counts: Counts) -> None:
     assert counts[kernel]["instructions"].get(instruction, 0) > 0
@@ -80,3 +80,13 @@ def test_linear_layers_load_beside_their_products(kernel: str, counts: Counts) -
 def test_large_linear_blocks_leave_room_for_a_second_program(counts: Counts) -> None:
     assert counts["project"]["registers"] <= 168
     assert 2 * counts["project"]["shared"] < 227 * 1024  # bytes of a multiprocessor
+
+
+def test_float32_layers_multiply_without_tensor_cores(counts: Counts) -> None:
+    for kernel in ("expand, fp32", "project, fp32"):
+        assert counts[kernel]["loop"]["FFMA"] >= 512
+        assert counts[kernel]["loop"].get("LDGSTS", 0) > 0
+
+
+def test_products_with_strides_have_64_bits(counts: Counts) -> None:
+    assert counts["planes"]["offsets"] == ["i64"]

@@ -1,5 +1,10 @@
 """The table of backends: what fits what, what is there without Triton, and how a test overrides it."""
 
+import importlib.util
+import sysconfig
+from functools import lru_cache
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -75,10 +80,10 @@ def test_every_rule_names_a_backend_and_the_last_one_fits_everything() -> None:
 
 
 def test_tensors_are_told_apart_as_the_table_asks() -> None:
-    x, weight = drawn(1, 2, 9, 9), drawn(2, 1, 9, 9)
+    x, weight = drawn(1, 2, 9, 9).cpu(), drawn(2, 1, 9, 9).cpu()
     assert choose(x, weight, None, 1) == "library"
     assert choose(x, weight.requires_grad_(), None, 1) == "plane"
-    assert choose(x, weight, drawn(2), 1) == "library"
+    assert choose(x, weight, drawn(2).cpu(), 1) == "library"
     with torch.no_grad():
         assert choose(x, weight, None, 1) == "library"
 
@@ -106,3 +111,28 @@ def test_backends_that_cannot_dilate_say_so(backend: str) -> None:
     x, weight, _ = problem(1, 2, 5, 5, 3)
     with forced_backend(backend), pytest.raises(ValueError, match=f"'{backend}' got dilation 2, expected 1"):
         depthwise_conv2d(x, weight, dilation=2)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "headers", "named"),
+    [(None, True, "a C compiler"), ("/usr/bin/gcc", False, "Python.h"), (None, False, "a C compiler and Python.h")],
+)
+def test_a_machine_that_cannot_build_launchers_says_so_once_and_takes_the_library(
+    compiler: str | None, headers: bool, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(dispatch, "_compiler", lambda: compiler)
+    monkeypatch.setattr(dispatch, "_headers", lambda: headers)
+    monkeypatch.setattr(dispatch, "triton_runs", lru_cache(dispatch.triton_runs.__wrapped__))
+    monkeypatch.setattr(dispatch, "backend_for", backend_for.__wrapped__)
+    problem = Problem("cuda", HALF, LAST, 13, 1, 196, True, False)
+    with pytest.warns(UserWarning, match=f"since {named} cannot be found: install gcc and python3-dev") as warned:
+        assert [dispatch.backend_for(problem) for _ in range(2)] == ["library"] * 2
+    assert len(warned) == 1
+
+
+def test_headers_are_looked_for_where_triton_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sysconfig, "get_paths", lambda scheme: {"include": str(tmp_path)})
+    assert not dispatch._headers()
+    (tmp_path / "Python.h").touch()
+    assert dispatch._headers()

@@ -1,11 +1,14 @@
 """The operator under torch's own checks, its compilers, and autocast."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from kernels import depthwise_conv2d
-from kernels.dispatch import forced_backend
+from kernels import depthwise_conv2d, dispatch
+from kernels.backends import BACKENDS, Forward
+from kernels.dispatch import HALVES, Rule, forced_backend
 from kernels.operator import depthwise_conv2d_backward_op, depthwise_conv2d_op
 from kernels.reference import reference_depthwise_conv2d
 from tests.kernels.problems import LAYOUTS, TOLERANCE, assert_convolved, drawn, error, needs_triton, problem
@@ -91,3 +94,29 @@ def test_autocast_reaches_kernels_that_torch_does_not_know() -> None:
     with torch.autocast(x.device.type, dtype=torch.float16), torch.no_grad(), forced_backend("sliding"):
         found = depthwise_conv2d(x, weight, bias)
     assert_convolved(found, x.half(), weight.half(), bias.half())
+
+
+def noting(notes: list[str], name: str) -> Forward:
+    run = BACKENDS[name].run
+
+    def noted(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+        notes.append(name)
+        return run(x, weight, bias, dilation)
+
+    return noted
+
+
+@needs_triton
+@pytest.mark.parametrize("gradients", [True, False], ids=["gradients on", "gradients off"])
+def test_autocast_casts_before_the_table_is_asked(gradients: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    halves = (Rule(backend="sliding", dtypes=HALVES), Rule(backend="library"))
+    monkeypatch.setattr(dispatch, "RULES", halves)
+    monkeypatch.setattr(dispatch, "backend_for", dispatch.backend_for.__wrapped__)
+    used: list[str] = []
+    for name in ("sliding", "library"):
+        monkeypatch.setitem(BACKENDS, name, replace(BACKENDS[name], run=noting(used, name)))
+    x, weight, bias = problem(1, 2, 3, 4, 3)
+    with torch.autocast(x.device.type, dtype=torch.bfloat16), torch.set_grad_enabled(gradients):
+        found = depthwise_conv2d(x.bfloat16(), weight, bias)
+    assert found.dtype is torch.bfloat16
+    assert used == ["sliding"]

@@ -136,14 +136,42 @@ def test_a_configuration_that_the_compiler_refuses_is_not_chosen() -> None:
     assert median_ms(lambda: None, clock) == 3.0
 
 
-def test_errors_of_other_kinds_are_not_taken_for_a_refusal() -> None:
+@pytest.mark.parametrize("kind", [torch.AcceleratorError, torch.OutOfMemoryError, TypeError])
+def test_errors_of_other_kinds_are_not_taken_for_a_refusal(kind: type[Exception]) -> None:
     from kernels.tuning import median_ms
 
     def broken() -> None:
-        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        raise kind("CUDA error: an illegal memory access was encountered")
 
-    with pytest.raises(torch.AcceleratorError):
+    with pytest.raises(kind):
         median_ms(broken, lambda call: float(call() is None))
+
+
+def failing(configs: list[dict[str, int]]) -> Callable[[Callable[[], object]], float]:
+    from kernels.tuning import median_ms
+
+    def clock(call: Callable[[], object]) -> float:
+        rows = call()
+        if {"ROWS": rows} in configs:
+            raise RuntimeError("PassManager::run failed")
+        return 3.0
+
+    return lambda call: median_ms(call, clock)
+
+
+def test_a_compiler_that_fails_for_one_configuration_leaves_the_others(home: Path) -> None:
+    from kernels.tuning import tuned
+
+    with tuned(failing([DEFAULT])):
+        assert choice() == BETTER
+
+
+def test_where_every_configuration_fails_nothing_is_kept(home: Path) -> None:
+    from kernels.tuning import tuned
+
+    with tuned(failing([DEFAULT, BETTER])):
+        assert choice() == DEFAULT
+    assert not list(home.rglob("*.json"))
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "nonsense", '{"sliding torch.float16 1 2": [4]}'])

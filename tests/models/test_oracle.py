@@ -1,27 +1,31 @@
 """Our network against stored outputs of the authors' code, in float32, at a tolerance below every known mistake."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from kernels.backends import BACKENDS
+from kernels.dispatch import forced_backend
 from models.block import UniRepLKNetBlock
 from models.config import BackboneConfig, variant
 from models.description import Structure
 from models.heads.classification import ClassificationHead
 from models.layers import GlobalResponseNorm, LayerNorm2d, SqueezeExcite
 from models.perception import PerceptionModel
-from models.reparam import DilatedReparamConv, reparameterize
+from models.reparam import DilatedReparamConv, depthwise_from, reparameterize
 from models.unireplknet import Stem, UniRepLKNet, downsample
 from models.upstream import to_upstream, upstream_name
 from models.upstream_network import describe, from_upstream
 from tests.conftest import SharedPath
+from tests.kernels.problems import DEVICE, needs_triton
 from tests.oracle import Case, relative_error
 
 TOLERANCE = 2e-6
 SUM_TOLERANCE = 2e-6
+BLOCKS = ["lark_k13_c16", "lark_k13_c20_eps", "smak_k3_c16", "smak_k3_c20_eps"]
 
 ReadCase = Callable[[str], Case]
 
@@ -40,6 +44,18 @@ def load(module: nn.Module, weights: dict[str, Tensor]) -> Any:
     shapes = {key: value.shape for key, value in module.state_dict().items()}
     module.load_state_dict({key: value.reshape(shapes.get(key, value.shape)) for key, value in weights.items()})
     return module.eval()
+
+
+@pytest.fixture
+def few_programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The largest blocks, where an interpreter runs them: its time goes by the operation, not by the number."""
+    from kernels import triton_forward
+
+    if DEVICE == "cpu":
+        monkeypatch.setattr(triton_forward, "BUSY", 1)
+    triton_forward.sliding_configs.cache_clear()
+    yield
+    triton_forward.sliding_configs.cache_clear()
 
 
 def classifier(weights: dict[str, Tensor]) -> PerceptionModel:
@@ -140,7 +156,7 @@ def block_names(block: nn.Module, kernel_size: int) -> dict[str, str]:
     return {key: upstream_name(f"backbone.{at}{key}", config).removeprefix(at) for key in block.state_dict()}
 
 
-@pytest.mark.parametrize("name", ["lark_k13_c16", "lark_k13_c20_eps", "smak_k3_c16", "smak_k3_c20_eps"])
+@pytest.mark.parametrize("name", BLOCKS)
 def test_block_gives_the_authors_output_and_fused_weights(read_case: ReadCase, name: str) -> None:
     case = read_case(name)
     size, weights, x = case.about["kernel_size"], case.weights(), case.input()
@@ -155,6 +171,35 @@ def test_block_gives_the_authors_output_and_fused_weights(read_case: ReadCase, n
     assert stored.keys() == set(names.values())
     for ours, value in fused.state_dict().items():
         assert relative_error(value.reshape(stored[names[ours]].shape), stored[names[ours]]) < TOLERANCE, ours
+
+
+@needs_triton
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", BLOCKS)
+def test_block_gives_the_authors_output_on_every_backend(
+    read_case: ReadCase, few_programs: None, name: str, backend: str
+) -> None:
+    case = read_case(name)
+    size, weights, x = case.about["kernel_size"], case.weights(), case.input().to(DEVICE)
+    block = UniRepLKNetBlock(case.about["channels"], size)
+    load(block, {ours: weights[theirs] for ours, theirs in block_names(block, size).items()})
+    with forced_backend(backend):
+        found = run(reparameterize(block).to(DEVICE), x).cpu()
+    assert relative_error(found, case.stored["out_f64"]) < TOLERANCE
+    assert relative_error(found - x.cpu(), case.stored["residual_f64"]) < TOLERANCE
+
+
+@needs_triton
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["drb_k5", "drb_k7", "drb_k13"])
+def test_merged_kernel_gives_the_authors_output_on_every_backend(
+    read_case: ReadCase, few_programs: None, name: str, backend: str
+) -> None:
+    case = read_case(name)
+    weight, bias = (torch.from_numpy(case.stored[f"merged_{part}"]).float() for part in ("weight", "bias"))
+    x, layer = case.input().to(DEVICE), depthwise_from(weight, bias, like=weight).to(DEVICE)
+    with forced_backend(backend):
+        assert relative_error(run(layer, x).cpu(), case.stored["out_f64"]) < TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["grn_c32", "grn_c32_tiny"])
