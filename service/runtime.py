@@ -4,16 +4,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from models.description import CheckpointError
 from models.postprocessors.base import Row
 from preprocessors.base import Sample
 from service.admission import Admission, Bounds, Load
 from service.call import current_call
 from service.decode_worker import Preparation
-from service.decoding import DecodePool
-from service.engine.base import Engine, EngineOptions, ModelInfo
+from service.decoding import DecodePool, DecodersUnavailable
+from service.engine.base import Engine, EngineOptions, ModelInfo, OutOfMemory, WorkerLost
 from service.engine.base import Load as LoadModels
 from service.engine.registry import ENGINES
 from service.errors import Problem, draining, not_ready
@@ -36,6 +38,9 @@ from service.traffic import Traffic
 Announce = Callable[[list[ModelInfo]], None]
 
 EXPRESS_WORKERS = 1  # more than the settings say, for files that take no time
+
+# Why models are not loaded, where the message says all there is to say: the operator's to mend, or the machine's
+PLAIN_FAULTS = (CheckpointError, DecodersUnavailable, OSError, OutOfMemory, ValueError, WorkerLost)
 
 log = logging.getLogger(__name__)
 
@@ -108,29 +113,39 @@ class Runtime:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        """Whatever fails to close, the rest is closed. What came last goes first."""
         self.ready, self.traffic.leaving, self.traffic.draining = False, True, True
+        async with AsyncExitStack() as closing:
+            if self.spans is not None:
+                closing.push_async_callback(asyncio.to_thread, self.spans.close)
+            for part in (self.decoding, self.engine, self.scheduler, self.repository):
+                closing.push_async_callback(part.close)
+            await self._give_up_loading()
+
+    async def _give_up_loading(self) -> None:
         if self._loading is not None:
-            await self._loading
-        await self.repository.close()
-        await self.scheduler.close()
-        await self.engine.close()
-        await self.decoding.close()
-        if self.spans is not None:
-            await asyncio.to_thread(self.spans.close)
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
 
     async def _load(self) -> None:
         try:
-            started = time.perf_counter()
-            loaded, _ = await asyncio.gather(self.engine.start(), self.decoding.start())
-            for model in loaded.models.values():
-                await self._rehearse(model)
-            self.repository.open()
-            log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)
-            self.ready = True
-            self.announce(list(self.models.values()))
+            await self._load_models()
         except Exception as error:
-            log.critical("loading failed: %s", error, exc_info=error)
+            log.critical(
+                "the models cannot be loaded: %s", error, exc_info=None if isinstance(error, PLAIN_FAULTS) else error
+            )
             self.fault = str(error)
+
+    async def _load_models(self) -> None:
+        started = time.perf_counter()
+        loaded, _ = await asyncio.gather(self.engine.start(), self.decoding.start())
+        for model in loaded.models.values():
+            await self._rehearse(model)
+        self.repository.open()
+        self.ready = True
+        if not self.traffic.leaving:
+            log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)
+            self.announce(list(self.models.values()))
 
     async def _rehearse(self, model: ModelInfo) -> None:
         """Answer a specimen, and time the smallest batch and the largest: the first requests are not slower than
@@ -165,8 +180,8 @@ class Runtime:
     async def loaded(self) -> None:
         """Wait for the models. Raises Problem 503 where loading failed."""
         if self._loading is not None:
-            await asyncio.shield(self._loading)
-        self.check_alive()
+            await asyncio.wait([self._loading])
+        self.check_ready()
 
     def check_alive(self) -> None:
         """Raises Problem 503 where loading failed: only a restart can help."""
