@@ -67,8 +67,9 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
 
 
 def find_model(runtime: Runtime, name: str) -> ModelInfo:
-    """Raises Problem 404 naming those there are, and 503 while models load."""
+    """Raises Problem 404 naming those there are, and 503 while models load, or this one is missing."""
     runtime.check_ready()
+    runtime.check_present(name)
     if name not in runtime.models:
         known = ", ".join(runtime.models) or "none"
         raise Problem(404, "model_not_found", f"no model is called {name!r}; there is: {known}")

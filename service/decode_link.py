@@ -51,6 +51,11 @@ class DecodeLink:
             mark.close()
         self._loop.add_reader(self._socket, self._receive)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the worker has ended, or is about to."""
+        return self._closed
+
     async def start(self, preparation: Preparation) -> None:
         """Returns once it has imported what decodes. Raises DecodeWorkerLost."""
         await self._ask(preparation)
@@ -65,6 +70,8 @@ class DecodeLink:
             self._loop.remove_reader(self._socket)
             self._close()
         self.process.kill()
+        if self.process.pid is None:  # it is not forked yet, and will end as soon as it is
+            self.process.abandon()
 
     async def ended(self) -> int | None:
         """Its exit code, negative for a signal; None where nobody knows."""
@@ -83,7 +90,6 @@ class DecodeLink:
         """The answer to come; OSError where the worker ends. Raises it where it has ended."""
         if self._closed:
             raise ConnectionResetError
-        self._taken[0] = 0
         self._answer = self._loop.create_future()
         self._socket.send(packed(self._inbox, order))  # eight bytes, and those before were read: there is room
         return self._answer
@@ -99,6 +105,7 @@ class DecodeLink:
             self._take(notice)
 
     def _take(self, notice: bytes) -> None:
+        self._taken[0] = 0  # this file has done no harm; what ends the worker from now on is not its doing
         try:
             self._answer.set_result(unpacked(self._outbox, notice))
         except Exception as error:  # a class that only the worker can import

@@ -184,9 +184,11 @@ class Runtime:
         self.check_ready()
 
     def check_alive(self) -> None:
-        """Raises Problem 503 where loading failed: only a restart can help."""
+        """Raises Problem 503 where loading failed, or the engine is lost for good: only a restart can help."""
         if self.fault is not None:
             raise not_ready(f"the models could not be loaded: {self.fault}", retry_after_s=60)
+        if self.engine.fault is not None:
+            raise not_ready(self.engine.fault, retry_after_s=60)
 
     def check_ready(self) -> None:
         """Raises Problem 503 while models load, and after loading failed."""
@@ -200,21 +202,33 @@ class Runtime:
         if self.traffic.leaving:
             raise draining()
 
-    async def check_engine(self) -> None:
-        """Raises WorkerLost where the engine cannot compute. While it runs batches, it watches over itself."""
-        if self.scheduler.idle or not self.engine.alive:  # a lost engine's batches are under way while they fail
-            await self.engine.check()
+    async def check_working(self) -> None:
+        """Raises what keeps requests from being answered: WorkerLost, DecodersUnavailable, or Problem 503 for a model
+        that the engine could not load again."""
+        for name in self.repository.missing:
+            self.check_present(name)
+        self.decoding.check()
+        await self.engine.check()
+
+    def check_present(self, name: str) -> None:
+        """Raises Problem 503 for a model that should answer, and cannot for the moment."""
+        lost = self.repository.missing.get(name)
+        if lost is not None:
+            raise not_ready(f"the model {name!r} went with the engine that was lost, and is tried again: {lost.reason}")
 
     def model(self, path: str, name: str | None) -> ModelInfo:
-        """The named model of a task, or its first. Raises Problem 404 naming those there are."""
+        """The named model of a task, or its first. Raises Problem 404 naming those there are, and 503 while it is
+        missing."""
         self.check_ready()
-        candidates = {key: value for key, value in self.models.items() if value.path == path}
-        if name is None and candidates:
-            return next(iter(candidates.values()))
-        if name not in candidates:
-            known = ", ".join(candidates) or "none"
-            raise Problem(404, "model_not_found", f"no model {name!r} answers /{path}; there is: {known}")
-        return candidates[name]
+        wanted = name or self.repository.first(path)
+        found = self.models.get(wanted) if wanted else None
+        if found is not None and found.path == path:
+            return found
+        if wanted:
+            self.check_present(wanted)
+        known = ", ".join(model.name for model in self.models.values() if model.path == path) or "none"
+        asked = f"no model {name!r}" if name else "no model"
+        raise Problem(404, "model_not_found", f"{asked} answers /{path}; there is: {known}")
 
     async def perceive(self, model: ModelInfo, payload: bytes, options: Any) -> Perceived:
         """Decode in a worker process, then share a forward pass. Whoever calls it holds the model.
@@ -256,7 +270,11 @@ class Runtime:
 
 
 def engine_options(settings: Settings) -> EngineOptions:
-    return EngineOptions(hang_timeout_s=settings.engine_hang_timeout_s, start_timeout_s=settings.engine_start_timeout_s)
+    return EngineOptions(
+        hang_timeout_s=settings.engine_hang_timeout_s,
+        start_timeout_s=settings.engine_start_timeout_s,
+        recovery_s=settings.engine_recovery_timeout_s,
+    )
 
 
 def preparation(settings: Settings) -> Preparation:

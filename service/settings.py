@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     )
     engine_hang_timeout_s: float = Field(30.0, gt=0, description="A batch that takes longer means a hung engine")
     engine_start_timeout_s: float = Field(600.0, gt=0, description="Longest loading of all models")
+    engine_recovery_timeout_s: float = Field(
+        300.0, gt=0, description="Time to replace a lost engine; if that has failed by then, liveness fails"
+    )
     tuning_s: float = Field(
         120.0,
         ge=0,

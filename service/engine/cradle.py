@@ -97,11 +97,9 @@ class Cradle:
             _leave(code)
 
     def _bury(self, fork: _Fork) -> None:
-        """Its end is told before its number can be another's, so whoever was not told may still send it a signal."""
         self._selector.unregister(fork.lifeline)
-        _tell(fork.status, _exit_code(fork.pid))
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(fork.pid, 0)
+        _, status = os.waitpid(fork.pid, 0)
+        _tell(fork.status, os.waitstatus_to_exitcode(status))
         _close(fork.lifeline, fork.status)
 
     def _kill_all(self) -> None:
@@ -116,15 +114,6 @@ def _leave(code: int) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(code)
-
-
-def _exit_code(pid: int) -> int:
-    """Of one that has ended, or is about to. Where the system can, it stays to be waited for."""
-    if sys.platform != "linux":
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert ended is not None
-    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def _close(*fds: int) -> None:

@@ -62,7 +62,7 @@ class ForkedProcess:
             self._take(b"")
 
     def _kill(self, pid: int) -> None:
-        """The number is its own until its end is told; so a descriptor that was opened before that is of no other."""
+        """By a descriptor, which is never another process's; it is its own while its end has not been told."""
         descriptor = _pidfd(pid)
         if descriptor is None:
             return os.kill(pid, signal.SIGKILL)

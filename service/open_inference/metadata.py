@@ -34,7 +34,7 @@ def metadata_router(runtime: Runtime) -> APIRouter:
     @router.get("/health/ready", responses=problem_responses(503, shape=PROTOCOL_ERROR))
     async def ready() -> Json:
         runtime.check_ready()
-        await runtime.check_engine()
+        await runtime.check_working()
         return {"ready": True}
 
     @router.get("/models", responses=problem_responses(503, shape=PROTOCOL_ERROR))
