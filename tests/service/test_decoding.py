@@ -132,6 +132,7 @@ def test_every_worker_rehearses_before_the_first_file(
         (b"segfault", UndecodableInput, "undecodable_input", "crashed on this file"),
         (b"unportable", UndecodableInput, "undecodable_input", "Unportable"),
         (b"quit", UndecodableInput, "undecodable_input", "SystemExit"),
+        (b"smuggle", UndecodableInput, "undecodable_input", "crashed on this file"),
         (b"allocate", TooLarge, "too_much_memory", "more memory"),
     ],
 )
