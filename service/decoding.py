@@ -5,6 +5,7 @@ import logging
 from typing import Any, NoReturn, Self
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
+from service.cpu_timeout import CpuTimeout
 from service.decode_link import DecodeLink, DecodeWorkerLost
 from service.decode_worker import Preparation, Rehearsal
 from service.engine.nursery import Nursery
@@ -187,7 +188,7 @@ class DecodePool:
     async def _decode(self, link: DecodeLink, *file: Any) -> Sample | PayloadError:
         """Gives the room back, with the worker unless it cannot be used again. Raises DecodeWorkerLost."""
         try:
-            async with asyncio.timeout(self.timeout_s) as patience:
+            async with CpuTimeout(link.process.pid, self.timeout_s) as patience:
                 answer = await link.decode(*file)
         except BaseException as error:
             self._retire(link)

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         ge=1,
         description="Processes that decode files; one more takes those alone that are quickly decoded",
     )
-    decode_timeout_s: float = Field(10.0, gt=0, description="Longest decoding of one file")
+    decode_timeout_s: float = Field(10.0, gt=0, description="Longest decoding of one file, while it has a core")
     decode_memory_bytes: int = Field(2_000 * MEGABYTE, gt=0, description="Most memory that decoding one file may take")
     decoders: str = Field(
         "",
