@@ -11,8 +11,8 @@ and versions, are not measured again. `over_best_alternative`: the ratio to the 
 precision or float32. `roofline`: the share of that of the case's precision, see `network_floor`. `note`: why there is
 no time. `others_cpu`: cores that other programs kept busy meanwhile; above 0.1 on a CPU the milliseconds are too
 large, and the ratios uncertain. `waiting`: on a CPU passive, as in an engine, whose environment all candidates have:
-torch's threads sleep while they wait for one another. With OMP_WAIT_POLICY=ACTIVE and GOMP_SPINCOUNT=300000 they spin, as
-they do by default.
+torch's threads sleep while they wait for one another. With OMP_WAIT_POLICY=ACTIVE and GOMP_SPINCOUNT=300000 they spin,
+as they do by default.
 """
 
 import argparse

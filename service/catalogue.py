@@ -69,8 +69,9 @@ def catalogue_router(runtime: Runtime) -> APIRouter:
 
 
 def find_model(runtime: Runtime, name: str) -> ModelInfo:
-    """Raises Problem 404 that names the available ones, and 503 while models load."""
+    """Raises Problem 404 that names the available ones, and 503 while models load or this one is missing."""
     runtime.check_ready()
+    runtime.check_present(name)
     if name not in runtime.models:
         raise model_not_found(name, runtime.models)
     return runtime.models[name]

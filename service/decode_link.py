@@ -1,17 +1,22 @@
 """The server's end of one decode worker: files out, samples in."""
 
 import asyncio
+import logging
+import pickle
 import socket
 from typing import Any
 
 from preprocessors.base import PayloadError, Preprocessor, Sample
+from service.answer_reader import AnswerReader
 from service.decode_worker import TAKEN, Preparation
 from service.engine.arena import Arena
 from service.engine.channel import arrived
 from service.engine.nursery import Nursery
-from service.parcel import KEPT, NOTICE, packed, unpacked
+from service.parcel import KEPT, NOTICE, packed, unpacked_answer
 
 END_PATIENCE_S = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class DecodeWorkerLost(Exception):
@@ -40,6 +45,7 @@ class DecodeLink:
         self._inbox, self._outbox, mark = Arena(), Arena(), Arena()
         self._taken = mark.array(TAKEN)
         self._answer: asyncio.Future[Any] = self._loop.create_future()
+        self._reader = AnswerReader()
         self._closed = False
         try:
             self.process = nursery.fork([theirs.fileno(), mark.fd, self._inbox.fd, self._outbox.fd])
@@ -51,20 +57,27 @@ class DecodeLink:
             mark.close()
         self._loop.add_reader(self._socket, self._receive)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the worker has ended, or is about to."""
+        return self._closed
+
     async def start(self, preparation: Preparation) -> None:
         """Returns once it has imported what decodes. Raises DecodeWorkerLost."""
         await self._ask(preparation)
 
     async def decode(self, preprocessor: Preprocessor[Any], payload: bytes, options: Any) -> Sample | PayloadError:
         """What came of the file. Raises DecodeWorkerLost. Of use no more once this is cancelled: kill it."""
-        return await self._ask((preprocessor.packed, options, payload))
+        self._reader = AnswerReader(type(preprocessor).__module__)
+        return await self._ask((preprocessor.packed, options, pickle.PickleBuffer(payload)))
 
     def kill(self) -> None:
         """At once, whatever it does."""
         if not self._closed:
-            self._loop.remove_reader(self._socket)
-            self._close()
+            self._hang_up()
         self.process.kill()
+        if self.process.pid is None:  # it is not forked yet, and will end as soon as it is
+            self.process.abandon()
 
     async def ended(self) -> int | None:
         """Its exit code, negative for a signal; None where nobody knows."""
@@ -83,7 +96,6 @@ class DecodeLink:
         """The answer to come; OSError where the worker ends. Raises it where it has ended."""
         if self._closed:
             raise ConnectionResetError
-        self._taken[0] = 0
         self._answer = self._loop.create_future()
         self._socket.send(packed(self._inbox, order))  # eight bytes, and those before were read: there is room
         return self._answer
@@ -93,18 +105,24 @@ class DecodeLink:
         if notice is None:
             return
         if not notice:
-            self._loop.remove_reader(self._socket)
-            self._close()
+            self._hang_up()
         elif not self._answer.done():
             self._take(notice)
 
     def _take(self, notice: bytes) -> None:
         try:
-            self._answer.set_result(unpacked(self._outbox, notice))
-        except Exception as error:  # a class that only the worker can import
-            self._answer.set_exception(error)
+            answer = unpacked_answer(self._outbox, notice, self._reader)
+        except Exception as error:
+            log.error("what a decode worker sent is not read, and it is stopped: %s", error)
+            return self.kill()
+        self._taken[0] = 0  # this file has done no harm: what ends the worker from now on is not its doing
+        self._answer.set_result(answer)
         for arena in (self._inbox, self._outbox):
             arena.trim(KEPT)
+
+    def _hang_up(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._close()
 
     def _close(self) -> None:
         """Whatever waits for it fails."""

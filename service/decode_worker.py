@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
 from service.engine.arena import Arena, Block
 from service.logs import LogFormat, configure
-from service.parcel import NOTICE, packed, unpacked
+from service.parcel import NOTICE, packed, unpacked_order
 
 COURTESY = 5  # niceness beyond that of other forks: where cores are few, the engine goes first
 TAKEN: Block = (1, "|u1", (), 0)  # in the memory shared with the server: a file has come, and is being decoded
@@ -50,7 +50,7 @@ def main(fds: Sequence[int]) -> int:
     gone = suppress(BrokenPipeError, ConnectionResetError)  # the server
     with gone, socket.socket(fileno=fds[0]) as connection, connection.makefile("rb") as inbound:
         for place, notice in enumerate(iter(lambda: inbound.read(NOTICE.size), b"")):
-            order = unpacked(inbox, notice)
+            order = unpacked_order(inbox, notice)
             taken[0] = 1
             connection.sendall(answered(outbox, *order) if place else prepared(outbox, order))
     return 0

@@ -5,12 +5,15 @@ import logging
 from typing import Any, NoReturn, Self
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
+from service.cpu_timeout import CpuTimeout
 from service.decode_link import DecodeLink, DecodeWorkerLost
 from service.decode_worker import Preparation, Rehearsal
 from service.engine.nursery import Nursery
+from service.worker_starts import WorkerStarts
 
 START_PATIENCE_S = 60.0
 KEPT = 16 << 20  # bytes: enough for files of a usual size, little enough for many workers
+PAUSE_S = 1.0  # between attempts to start workers that nobody waits for
 PAYLOAD_COPIES = 4  # of the payload, that receiving and reading it may take
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,8 @@ class DecodePool:
         self._places = asyncio.Semaphore(workers)  # as many as there are free; it lets callers in as they came
         self._links: set[DecodeLink] = set()
         self._burials: set[asyncio.Task[None]] = set()
+        self._starts = WorkerStarts()
+        self._filling: asyncio.Task[None] | None = None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -47,6 +52,11 @@ class DecodePool:
     def cradle(self) -> int | None:
         """The process id of what the workers are forked from."""
         return self._nursery.pid
+
+    def check(self) -> None:
+        """Raises DecodersUnavailable where workers cannot be started. Whoever asks has those started that are lost."""
+        self._fill()
+        self._check_starts()
 
     async def start(self) -> None:
         """Returns once every worker has imported what it needs. Raises DecodersUnavailable."""
@@ -62,6 +72,7 @@ class DecodePool:
     async def decode(self, preprocessor: Preprocessor[Any], payload: bytes, options: Any) -> Sample:
         """The sample of a file, or PayloadError. Cancelling the caller stops the work. Raises DecodersUnavailable."""
         self._check_room(len(payload))
+        self._check_hope()
         for _ in range(self.workers + 1):  # all that were idle may have been lost at once; the last one is a fresh one
             room = await self._take()
             try:
@@ -91,6 +102,9 @@ class DecodePool:
     async def close(self) -> None:
         """Stop the workers and wait for their ends. Files that are being decoded end in DecodersUnavailable."""
         self._closed = True
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.wait([self._filling])
         for link in self._links:
             link.kill()
         await asyncio.gather(*(link.ended() for link in self._links))
@@ -102,6 +116,40 @@ class DecodePool:
         if self._closed:
             raise DecodersUnavailable("the decode workers have been stopped: the server is shutting down")
 
+    def _check_starts(self) -> None:
+        if self._starts.fault is not None:
+            detail = f"decode workers cannot be started ({self._starts.fault}); see the log, and try again later"
+            raise DecodersUnavailable(detail)
+
+    def _check_hope(self) -> None:
+        """Whoever would wait for a worker that cannot be started is told so instead."""
+        if all(map(_is_vacant, self._free)) and self._starts.fault is not None:
+            self.check()
+
+    def _fill(self) -> None:
+        """Start workers for the rooms that are free and have none."""
+        if not self._closed and (self._filling is None or self._filling.done()) and any(map(_is_vacant, self._free)):
+            self._filling = asyncio.create_task(self._fill_rooms())
+
+    async def _fill_rooms(self) -> None:
+        while any(map(_is_vacant, self._free)):
+            await self._places.acquire()
+            vacant = next((place for place, room in enumerate(self._free) if _is_vacant(room)), None)
+            if vacant is None:  # somebody was faster
+                return self._places.release()
+            room = self._free.pop(vacant)
+            if room is not None:
+                await self._bury(room)
+            else:
+                await self._fill_room()
+
+    async def _fill_room(self) -> None:
+        try:
+            self._give_back(await self._started(None))
+        except DecodeWorkerLost as error:
+            log.error("%s before it could decode anything: another one is started", error)
+            await asyncio.sleep(PAUSE_S)
+
     def _check_room(self, size: int) -> None:
         limit = self._preparation.memory_bytes // PAYLOAD_COPIES
         if size > limit:
@@ -109,8 +157,10 @@ class DecodePool:
             raise TooLarge("too_much_memory", detail, limit, size)
 
     async def _take(self) -> DecodeLink | None:
+        """One with a worker, if there is any; the one that was used last."""
         await self._places.acquire()
-        return self._free.pop()
+        rooms = range(len(self._free))
+        return self._free.pop(next((place for place in reversed(rooms) if not _is_vacant(self._free[place])), -1))
 
     def _give_back(self, room: DecodeLink | None) -> None:
         self._free.append(room)
@@ -123,10 +173,11 @@ class DecodePool:
         link: DecodeLink | None = None
         try:
             self._check_open()
-            link = DecodeLink(self._nursery)
-            self._links.add(link)
-            async with asyncio.timeout(START_PATIENCE_S):
-                await link.start(self._preparation)
+            with self._starts.attempt():
+                link = DecodeLink(self._nursery)
+                self._links.add(link)
+                async with asyncio.timeout(START_PATIENCE_S):
+                    await link.start(self._preparation)
         except BaseException as error:
             self._retire(link)
             if isinstance(error, OSError):  # a time-out, too
@@ -137,7 +188,7 @@ class DecodePool:
     async def _decode(self, link: DecodeLink, *file: Any) -> Sample | PayloadError:
         """Gives the room back, with the worker unless it cannot be used again. Raises DecodeWorkerLost."""
         try:
-            async with asyncio.timeout(self.timeout_s) as patience:
+            async with CpuTimeout(link.process.pid, self.timeout_s) as patience:
                 answer = await link.decode(*file)
         except BaseException as error:
             self._retire(link)
@@ -162,6 +213,11 @@ class DecodePool:
             await link.ended()
             self._links.discard(link)
         self._give_back(None)
+
+
+def _is_vacant(room: DecodeLink | None) -> bool:
+    """Whether it has no worker, or one that has ended."""
+    return room is None or room.closed
 
 
 def _blame(error: DecodeWorkerLost) -> NoReturn:

@@ -12,10 +12,10 @@ class Health(BaseModel):
 
 
 async def check_readiness(runtime: Runtime) -> None:
-    """What every readiness probe asks. Raises Problem 503 while models load and once the server drains, and WorkerLost
-    while the engine cannot compute."""
+    """What every readiness probe asks. Raises Problem 503 while models load or are missing and once the server drains,
+    DecodersUnavailable while files cannot be decoded, and WorkerLost while the engine cannot compute."""
     runtime.check_open()
-    await runtime.check_engine()
+    await runtime.check_working()
 
 
 def health_router(runtime: Runtime) -> APIRouter:
@@ -25,13 +25,13 @@ def health_router(runtime: Runtime) -> APIRouter:
 
     @router.get("/live", responses=problem)
     async def live() -> Health:
-        """200 unless only a restart can help; 503 if the models could not be loaded."""
+        """200 unless only a restart can help: models could not be loaded, or the inference process is lost for good."""
         runtime.check_alive()
         return Health(status="live")
 
     @router.get("/ready", responses=problem)
     async def ready() -> Health:
-        """200 once every model has warmed up and the inference process responds; 503 before, and while draining."""
+        """200 once models have warmed up, and while files are decoded and models compute; 503 while draining."""
         await check_readiness(runtime)
         return Health(status="ready")
 

@@ -1,22 +1,51 @@
-"""Objects from one process to another through memory that both share; through a socket goes only the notice of them."""
+"""Objects from one process to another through memory that both share; through a socket goes only the notice of them.
+
+What lies in the memory: the sizes of the parts, the pickle, and behind it the arrays and files, which it only names.
+"""
 
 import pickle
 import struct
+from collections.abc import Callable
 from typing import Any
 
+from service.answer_reader import AnswerReader
 from service.engine.arena import Arena
 
-NOTICE = struct.Struct("<Q")  # the length of what is pickled
+NOTICE = struct.Struct("<Q")  # the number of parts
 KEPT = 1 << 20  # bytes of an arena that stay: what larger parcels took is given back
 
 
 def packed(arena: Arena, item: Any) -> bytes:
-    """Lay it over what was there, and return the notice of it."""
-    pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-    arena.lay(pickled)
-    return NOTICE.pack(len(pickled))
+    """Lay it over what was there, and return the notice of it. A file goes by itself where it is a PickleBuffer."""
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
+    parts = [memoryview(pickled), *(buffer.raw() for buffer in buffers)]
+    sizes = struct.pack(f"<{len(parts)}Q", *(part.nbytes for part in parts))
+    arena.lay(sizes, *parts)
+    return NOTICE.pack(len(parts))
 
 
-def unpacked(arena: Arena, notice: bytes) -> Any:
-    """What the notice tells of, as a copy."""
-    return pickle.loads(arena.part(*NOTICE.unpack(notice)))
+def unpacked_order(arena: Arena, notice: bytes) -> Any:
+    """From the server, which is trusted; files are bytes. A copy."""
+    pickled, *buffers = _parts(arena, notice, bytes)
+    return pickle.loads(pickled, buffers=buffers)
+
+
+def unpacked_answer(arena: Arena, notice: bytes, reader: AnswerReader) -> Any:
+    """From a worker, which may do what a hostile file has it do; arrays can be written to. A copy.
+
+    Raises UnpicklingError for what no worker has to send.
+    """
+    pickled, *buffers = _parts(arena, notice, bytearray)
+    return reader.read(bytes(pickled), buffers)
+
+
+def _parts(arena: Arena, notice: bytes, copy: Callable[[memoryview], Any]) -> list[Any]:
+    (count,) = NOTICE.unpack(notice)
+    table = struct.calcsize(f"<{count}Q")
+    sizes = struct.unpack(f"<{count}Q", arena.part(0, table))
+    parts, offset = [], table
+    for size in sizes:
+        parts.append(copy(arena.part(offset, size)))
+        offset += size
+    return parts

@@ -17,6 +17,7 @@ from models.predictor import Predictor, resolve_device
 from models.reparam import reparameterize
 from preprocessors.base import Array, Preprocessor
 from service.checkpoint_files import HUB, find_checkpoints
+from service.engine.cpu_limit import cpu_limit
 from service.settings import Settings
 from service.tasks import TASKS, Task
 
@@ -105,8 +106,7 @@ def _operators_choice(task: Task, settings: Settings) -> dict[str, str]:
 
 def load_pipelines(settings: Settings) -> dict[str, Pipeline]:
     """Every checkpoint of the settings by model name, in their order. Raises CheckpointError for a name used twice."""
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.threads or cpu_limit())
     pipelines: dict[str, Pipeline] = {}
     for file in find_checkpoints(settings.checkpoints):
         pipeline = load_pipeline(file, settings)

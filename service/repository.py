@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from models.description import CheckpointError
-from service.engine.base import Engine, Loaded, ModelInfo, WorkerLost
+from service.engine.base import Engine, Loaded, MissingModel, ModelInfo, WorkerLost
 from service.errors import Problem, model_not_found
 from service.holds import Holds
 
@@ -63,6 +63,18 @@ class Repository:
             self._models = {name: loaded.models[key] for name, key in self._keys.items() if key in loaded.models}
             self._models_of = loaded
         return self._models
+
+    @property
+    def missing(self) -> Mapping[str, MissingModel]:
+        """Of those that should answer, what a replaced engine could not load again yet; by name."""
+        lost = self._engine.missing
+        return {name: lost[key] for name, key in self._keys.items() if key in lost} if lost else {}
+
+    def first(self, path: str) -> str | None:
+        """The name of a task's default, whether it is missing or not."""
+        missing = {name: lost.model for name, lost in self.missing.items()}
+        models = {**self.models, **missing}
+        return next((name for name in self._keys if name in models and models[name].path == path), None)
 
     def name(self, key: str) -> str | None:
         """Of a model that is seen, or was until it was replaced."""
@@ -145,7 +157,7 @@ class Repository:
         return model
 
     async def _unload(self, name: str) -> None:
-        if name not in self.models:
+        if name not in self.models and name not in self.missing:
             raise model_not_found(name, self.models)
         key = self._keys[name]
         self._show({other: kept for other, kept in self._keys.items() if other != name})

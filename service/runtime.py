@@ -4,16 +4,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from models.description import CheckpointError
 from models.postprocessors.base import Row
 from preprocessors.base import Sample
 from service.admission import Admission, Bounds, Load
 from service.call import current_call
 from service.decode_worker import Preparation
-from service.decoding import DecodePool
-from service.engine.base import Engine, EngineOptions, ModelInfo
+from service.decoding import DecodePool, DecodersUnavailable
+from service.engine.base import Engine, EngineOptions, ModelInfo, OutOfMemory, WorkerLost
 from service.engine.base import Load as LoadModels
 from service.engine.registry import ENGINES
 from service.errors import draining, model_not_found, not_ready
@@ -36,6 +38,9 @@ from service.traffic import Traffic
 Announce = Callable[[list[ModelInfo]], None]
 
 EXPRESS_WORKERS = 1  # more than the settings say, for files that take no time
+
+# Why models are not loaded, where the message says all there is to say: the operator's to mend, or the machine's
+PLAIN_FAULTS = (CheckpointError, DecodersUnavailable, OSError, OutOfMemory, ValueError, WorkerLost)
 
 log = logging.getLogger(__name__)
 
@@ -108,29 +113,39 @@ class Runtime:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        """Whatever fails to close, the rest is closed. What came last goes first."""
         self.ready, self.traffic.leaving, self.traffic.draining = False, True, True
+        async with AsyncExitStack() as closing:
+            if self.spans is not None:
+                closing.push_async_callback(asyncio.to_thread, self.spans.close)
+            for part in (self.decoding, self.engine, self.scheduler, self.repository):
+                closing.push_async_callback(part.close)
+            await self._give_up_loading()
+
+    async def _give_up_loading(self) -> None:
         if self._loading is not None:
-            await self._loading
-        await self.repository.close()
-        await self.scheduler.close()
-        await self.engine.close()
-        await self.decoding.close()
-        if self.spans is not None:
-            await asyncio.to_thread(self.spans.close)
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
 
     async def _load(self) -> None:
         try:
-            started = time.perf_counter()
-            loaded, _ = await asyncio.gather(self.engine.start(), self.decoding.start())
-            for model in loaded.models.values():
-                await self._rehearse(model)
-            self.repository.open()
-            log.info("serving %s, ready after %.1f s", ", ".join(self.models), time.perf_counter() - started)
-            self.ready = True
-            self.announce(list(self.models.values()))
+            await self._load_models()
         except Exception as error:
-            log.critical("loading failed: %s", error, exc_info=error)
+            log.critical(
+                "the models cannot be loaded: %s", error, exc_info=None if isinstance(error, PLAIN_FAULTS) else error
+            )
             self.fault = str(error)
+
+    async def _load_models(self) -> None:
+        started = time.perf_counter()
+        loaded, _ = await asyncio.gather(self.engine.start(), self.decoding.start())
+        for model in loaded.models.values():
+            await self._rehearse(model)
+        self.repository.open()
+        self.ready = True
+        if not self.traffic.leaving:
+            log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)
+            self.announce(list(self.models.values()))
 
     async def _rehearse(self, model: ModelInfo) -> None:
         """Answer a specimen, and time the smallest batch and the largest: the first requests are not slower than
@@ -165,13 +180,15 @@ class Runtime:
     async def loaded(self) -> None:
         """Wait for the models. Raises Problem 503 where loading failed."""
         if self._loading is not None:
-            await asyncio.shield(self._loading)
-        self.check_alive()
+            await asyncio.wait([self._loading])
+        self.check_ready()
 
     def check_alive(self) -> None:
-        """Raises Problem 503 where loading failed: only a restart can help."""
+        """Raises Problem 503 where loading failed, or the engine is lost for good: only a restart can help."""
         if self.fault is not None:
             raise not_ready(f"the models could not be loaded: {self.fault}", retry_after_s=60)
+        if self.engine.fault is not None:
+            raise not_ready(self.engine.fault, retry_after_s=60)
 
     def check_ready(self) -> None:
         """Raises Problem 503 while models load, and after loading failed."""
@@ -185,20 +202,31 @@ class Runtime:
         if self.traffic.leaving:
             raise draining()
 
-    async def check_engine(self) -> None:
-        """Raises WorkerLost where the engine cannot compute. While it runs batches, it watches over itself."""
-        if self.scheduler.idle or not self.engine.alive:  # a lost engine's batches are under way while they fail
-            await self.engine.check()
+    async def check_working(self) -> None:
+        """Raises what keeps requests from being answered: WorkerLost, DecodersUnavailable, or Problem 503 for a model
+        that the engine could not load again."""
+        for name in self.repository.missing:
+            self.check_present(name)
+        self.decoding.check()
+        await self.engine.check()
+
+    def check_present(self, name: str) -> None:
+        """Raises Problem 503 for a model that should answer, and cannot for the moment."""
+        lost = self.repository.missing.get(name)
+        if lost is not None:
+            raise not_ready(f"the model {name!r} went with the engine that was lost, and is tried again: {lost.reason}")
 
     def model(self, path: str, name: str | None) -> ModelInfo:
-        """The named model of a task, or its first. Raises Problem 404 naming those there are."""
+        """The named model of a task, or its first. Raises Problem 404 naming those there are, and 503 while it is
+        missing."""
         self.check_ready()
-        candidates = {key: value for key, value in self.models.items() if value.path == path}
-        if name is None and candidates:
-            return next(iter(candidates.values()))
-        if name not in candidates:
-            raise model_not_found(name, candidates, path)
-        return candidates[name]
+        wanted = name or self.repository.first(path)
+        found = self.models.get(wanted) if wanted else None
+        if found is not None and found.path == path:
+            return found
+        if wanted:
+            self.check_present(wanted)
+        raise model_not_found(name, [model.name for model in self.models.values() if model.path == path], path)
 
     async def perceive(self, model: ModelInfo, payload: bytes, options: Any) -> Perceived:
         """Decode in a worker process, then share a forward pass. Whoever calls it holds the model.
@@ -241,7 +269,11 @@ class Runtime:
 
 
 def engine_options(settings: Settings) -> EngineOptions:
-    return EngineOptions(hang_timeout_s=settings.engine_hang_timeout_s, start_timeout_s=settings.engine_start_timeout_s)
+    return EngineOptions(
+        hang_timeout_s=settings.engine_hang_timeout_s,
+        start_timeout_s=settings.engine_start_timeout_s,
+        recovery_s=settings.engine_recovery_timeout_s,
+    )
 
 
 def preparation(settings: Settings) -> Preparation:

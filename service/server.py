@@ -6,6 +6,9 @@ import logging
 import math
 import os
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -16,6 +19,7 @@ from service.connection import Connection
 from service.console import show_serving
 from service.engine import head_start
 from service.engine.base import Load, ModelInfo
+from service.listening import listening
 from service.loading import CHECKPOINTS
 from service.logs import LogFormat
 from service.runtime import Runtime
@@ -38,6 +42,11 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self.runtime = runtime
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """`run_server` has them handled from before this runs until the process ends."""
+        yield
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         traffic = self.runtime.traffic
         if traffic.leaving:
@@ -45,39 +54,60 @@ class DrainingServer(uvicorn.Server):
         traffic.leaving = True
         super().handle_exit(sig, frame)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is to end: a server whose models cannot be loaded does, for whoever started it to see."""
+        return await super().on_tick(counter) or self.runtime.fault is not None
+
     async def main_loop(self) -> None:
+        notice_s = self.runtime.settings.drain_notice_s
         await super().main_loop()
-        await asyncio.sleep(max(UNDER_WAY_S, self.runtime.settings.drain_notice_s))
+        # What never was ready, no proxy sends anything to
+        await asyncio.sleep(max(UNDER_WAY_S, notice_s if self.runtime.ready else 0.0))
         await self.runtime.traffic.drain(self.runtime.settings.drain_timeout_s)
 
 
 def run_server(settings: Settings, load: Load = CHECKPOINTS) -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight are answered first."""
+    """Serve until SIGTERM or SIGINT; requests in flight are answered first.
+
+    Raises SystemExit where it cannot: the log says why.
+    """
     logs.configure(settings.log_level, settings.log_format)
+    sockets = _listening(settings)
 
     def announce(models: list[ModelInfo]) -> None:
         gc.freeze()  # what is here by now stays: walking over it took a third of a second in the middle of requests
         gc.set_threshold(YOUNG_OBJECTS)
-        host, port = server.servers[0].sockets[0].getsockname()[:2]
-        if settings.log_format is LogFormat.JSON:
-            log.info("serving at http://%s:%s/docs", host, port)
-        else:
-            show_serving(f"http://{host}:{port}", models)
+        _announce(sockets[0], models, settings.log_format)
 
     app = create_app(settings, announce, load)
     head_start.end()  # another kind of engine has no use for it
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         http=Connection,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=max(1, math.ceil(settings.drain_timeout_s)),
     )
     server = DrainingServer(config, app.state.runtime)
-    # uvicorn drains, then raises the signal again under the handler it found: an orderly end is status 0.
     for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda number, frame: None)
-    server.run()
+        signal.signal(ending, server.handle_exit)
+    server.run(sockets)
     gc.freeze()  # nothing is left to be collected: looking for it would take the interpreter seconds
+    if server.runtime.fault is not None:
+        raise SystemExit(1)
+
+
+def _listening(settings: Settings) -> list[socket.socket]:
+    try:
+        return listening(settings.host, settings.port)
+    except OSError as error:
+        log.critical("%s", error)
+        raise SystemExit(1) from None
+
+
+def _announce(served_at: socket.socket, models: list[ModelInfo], log_format: LogFormat) -> None:
+    host, port = served_at.getsockname()[:2]
+    if log_format is LogFormat.JSON:
+        log.info("serving at http://%s:%s/docs", host, port)
+    else:
+        show_serving(f"http://{host}:{port}", models)

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     precision: str = Field(
         AUTO,
         pattern=f"^({AUTO}|{'|'.join(Precision)})$",
-        description="Numeric type of the forward pass: float32, bfloat16, float16, or auto (bfloat16 where the processor"
+        description="Numeric type of the forward pass: float32, bfloat16, float16, or auto (bfloat16 where the hardware"
         " has it and the model card allows it, otherwise float32)",
     )
     runtime: str = Field(
@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     )
     engine_start_timeout_s: float = Field(
         600.0, gt=0, description="Seconds the inference process may take to start and load all models"
+    )
+    engine_recovery_timeout_s: float = Field(
+        300.0, gt=0, description="Seconds to replace a lost inference process; beyond this, liveness fails"
     )
     tuning_s: float = Field(
         120.0, ge=0, description="Seconds of GPU kernel tuning per start; resumes at the next start; 0 disables it"

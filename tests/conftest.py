@@ -17,6 +17,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 SharedPath = Callable[[str], Path]
 
 os.environ.setdefault("UNIREPLKNET_ENGINE", "thread")  # tests/service/engine has the process that serves by default
+os.environ.setdefault("UNIREPLKNET_THREADS", "1")  # see below
 os.environ.setdefault("UNIREPLKNET_RUNTIME", "torch")  # the fastest to load; who tests others, or what comes, says so
 os.environ.setdefault("UNIREPLKNET_PRECISION", "float32")  # numbers that are compared must not depend on the processor
 if not torch.cuda.is_available():

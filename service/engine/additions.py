@@ -72,7 +72,7 @@ class Additions:
             pipeline = load_pipeline(source, self._settings)
             info = pickle.dumps(model_info(pipeline, key))
             self._pipelines[key] = pipeline
-            return encoded(Kind.ADDED, info)
+            return encoded(Kind.ADDED, pickle.dumps((key, info)))
         except Exception as error:
             told = survived(error, f"loading {source}")
         self._device.release()  # only here does no traceback hold the tensors any more

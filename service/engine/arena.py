@@ -19,6 +19,7 @@ SMALLEST = 1 << 16
 
 Block = tuple[int, str, Sequence[int], int]  # arrays that follow each other, their dtype and shape, offset in bytes
 Layout = dict[str, list[Block]]
+Buffer = bytes | memoryview
 
 
 class Arena:
@@ -64,16 +65,22 @@ class Arena:
         self._follow(self._end(block))
         return np.ndarray((count, *shape), dtype, self._map, offset)
 
-    def lay(self, content: bytes) -> None:
-        """Copy bytes over what was there."""
-        self._grow(len(content))
-        self._follow(len(content))
-        self._map[: len(content)] = content
-
-    def part(self, size: int) -> memoryview:
-        """So many bytes of what was laid there, until the writer's next turn."""
+    def lay(self, *parts: Buffer) -> None:
+        """Copy bytes over what was there, one after the other."""
+        size = sum(len(part) for part in parts)
+        self._grow(size)
         self._follow(size)
-        return memoryview(self._map)[:size]
+        offset = 0
+        for part in parts:
+            self._map[offset : offset + len(part)] = part
+            offset += len(part)
+
+    def part(self, offset: int, size: int) -> memoryview:
+        """So many bytes of what was laid there, until the writer's next turn. Raises ValueError where it has fewer."""
+        self._follow(offset + size)
+        if offset + size > len(self._map):
+            raise ValueError(f"{size} bytes at {offset} were told of, and there are {len(self._map)} in all")
+        return memoryview(self._map)[offset : offset + size]
 
     def trim(self, kept: int) -> None:
         """Give back what lies behind so many bytes, a multiple of a page, where the system knows how to."""

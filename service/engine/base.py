@@ -87,19 +87,32 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class MissingModel:
+    """One that the lost engine ran, and the one that replaces it does not. reason: why not."""
+
+    model: ModelInfo
+    reason: str
+
+
+@dataclass(frozen=True)
 class EngineOptions:
     """depth: runs that may be outstanding; with 2, one is computed while the bytes of the next are in place already.
 
-    hang_timeout_s: a batch that takes longer means that the engine hangs. heartbeat_s: how often an idle engine is
+    hang_timeout_s: a batch that takes longer means that the engine hangs. stall_s, tolerance: so does one that computes
+    nothing for so long, nor for so many times what the batch should take. heartbeat_s: how often an idle engine is
     asked whether it lives. start_timeout_s: longest loading. max_backoff_s: longest pause between attempts to replace
-    an engine; the first is made at once. fresh_s: how long an answered batch proves that the engine works.
+    an engine; the first is made at once. recovery_s: after so long without one, it is not to be expected any more.
+    fresh_s: how long an answered batch proves that the engine works.
     """
 
     depth: int = 2
     hang_timeout_s: float = 30.0
+    stall_s: float = 1.5
+    tolerance: float = 20.0
     heartbeat_s: float = 10.0
     start_timeout_s: float = 600.0
     max_backoff_s: float = 30.0
+    recovery_s: float = 300.0
     fresh_s: float = 5.0
 
     def backoff_s(self, failures: int) -> float:
@@ -116,11 +129,21 @@ class Engine(Protocol):
     loaded: Loaded
 
     @property
+    def missing(self) -> Mapping[str, MissingModel]:
+        """What it should run besides, by key; it is tried again and again."""
+        ...
+
+    @property
     def state(self) -> EngineState: ...
 
     @property
     def alive(self) -> bool:
         """Whether `run` would run a batch now."""
+        ...
+
+    @property
+    def fault(self) -> str | None:
+        """Why there has been no engine for so long that waiting for one is no use; it is still tried to make one."""
         ...
 
     @property
@@ -152,7 +175,8 @@ class Engine(Protocol):
         ...
 
     async def check(self, timeout_s: float = 5.0) -> None:
-        """Compute something small, unless that was just done. Raises WorkerLost, or what the model raises."""
+        """Compute something small, unless that was just done, or it computes anyway. Raises WorkerLost where it takes
+        well longer than it should, or what the model raises."""
         ...
 
     async def close(self) -> None:

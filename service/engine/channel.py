@@ -29,7 +29,7 @@ class Kind(IntEnum):
     ERROR = 14  # slot, kind of the error, its message
     PONG = 15  # bytes in use, by kind
     DONE = 16  # null, or kind of the error and its message: WARM_UP, REMOVE
-    ADDED = 17  # pickled: ModelInfo. This and the next come whenever the model is loaded, out of order
+    ADDED = 17  # pickled: key, ModelInfo pickled. This and the next come whenever the model is loaded, out of order
     NOT_ADDED = 18  # key, kind of the error, its message
 
 

@@ -63,18 +63,23 @@ class Cradle:
         return bool(request)
 
     def _fork(self, status: int, fds: Sequence[int]) -> None:
-        lifeline, held = os.pipe()
-        cradle, pid = os.getpid(), os.fork()
+        """Whoever asked reads the end of its status pipe where the system has no room for another process."""
+        ends: tuple[int, ...] = ()
+        try:
+            lifeline, held = ends = os.pipe()
+            cradle, pid = os.getpid(), os.fork()
+        except OSError as error:
+            sys.stderr.write(f"no process can be forked ({error}): raise the limit on processes or on open files\n")
+            _close(*fds, *ends, status)
+            return
         if pid == 0:
-            os.close(lifeline)
-            self._become(cradle, status, fds)
-        for fd in (held, *fds):
-            os.close(fd)
+            self._become(cradle, status, fds, lifeline)
+        _close(held, *fds)
         self._forks[lifeline] = _Fork(pid, status, lifeline)
         self._selector.register(lifeline, selectors.EVENT_READ)
         _tell(status, pid)
 
-    def _become(self, cradle: int, status: int, fds: Sequence[int]) -> NoReturn:
+    def _become(self, cradle: int, status: int, fds: Sequence[int], lifeline: int) -> NoReturn:
         """What the fork does in place of returning: the cradle's business is not its own."""
         code = 1
         try:
@@ -83,27 +88,37 @@ class Cradle:
             self._selector.close()
             self._control.close()
             for other in self._forks.values():
-                os.close(other.lifeline)
-                os.close(other.status)
-            os.close(status)
+                _close(other.lifeline, other.status)
+            _close(status, lifeline)
             code = self._main(fds)
         except BaseException:
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)  # no handlers of the cradle's, and no waiting for threads of libraries
+            _leave(code)
 
     def _bury(self, fork: _Fork) -> None:
         self._selector.unregister(fork.lifeline)
         _, status = os.waitpid(fork.pid, 0)
         _tell(fork.status, os.waitstatus_to_exitcode(status))
-        os.close(fork.lifeline)
-        os.close(fork.status)
+        _close(fork.lifeline, fork.status)
 
     def _kill_all(self) -> None:
         for fork in self._forks.values():
             os.kill(fork.pid, signal.SIGKILL)
+
+
+def _leave(code: int) -> NoReturn:
+    """No handlers of the cradle's, and no waiting for threads of libraries."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _tell(status: int, value: int) -> None:

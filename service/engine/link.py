@@ -6,7 +6,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -16,20 +16,14 @@ from service.engine.arena import Arena, Layout, Slot
 from service.engine.base import EngineOptions, Load, Loaded, ModelInfo, WorkerLost
 from service.engine.channel import CHUNK, Kind, Unframer, arrived, encoded
 from service.engine.error_wire import from_wire
+from service.engine.expectations import Expectations, Work
 from service.engine.nursery import ForkedProcess, Nursery
 from service.engine.order import written_order
+from service.engine.question import Question
+from service.engine.watch import Watch
 from service.settings import Settings
 
 END_PATIENCE_S = 5.0
-
-
-class Question(NamedTuple):
-    """limit_s: an answer that takes longer means that the engine hangs. settled: is called once it has come, or never
-    will; the future may be done long before, when whoever asked has gone."""
-
-    answer: asyncio.Future[Any]
-    limit_s: float
-    settled: Callable[[], None] | None = None
 
 
 class EngineLink:
@@ -37,11 +31,11 @@ class EngineLink:
 
     loaded: what it has loaded, once it has. lost: why it can no longer be used, once it cannot. Every answer comes in
     the order of the questions, so the first of those that are open is the one to wait for; models that are added come
-    when they are ready. memory: bytes in use by kind, as of the last heartbeat.
+    when they are ready. memory: bytes in use by kind, as of the last heartbeat. expectations: learn from it.
     """
 
-    def __init__(self, nursery: Nursery, options: EngineOptions) -> None:
-        self._options = options
+    def __init__(self, nursery: Nursery, options: EngineOptions, expectations: Expectations) -> None:
+        self._options, self._expectations = options, expectations
         self._loop = asyncio.get_running_loop()
         self.loaded: asyncio.Future[Loaded] = self._loop.create_future()
         self.lost: asyncio.Future[str] = self._loop.create_future()
@@ -57,7 +51,13 @@ class EngineLink:
         self._unframer = Unframer()
         self._socket, self.process = self._fork(nursery)
         self._loop.add_reader(self._socket, self._receive)
-        self._watch: asyncio.TimerHandle | None = None
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self.watch = Watch(self._first, lambda: self.process.pid, self._hung)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it owes an answer: then it is watched."""
+        return bool(self._open)
 
     @property
     def ready(self) -> bool:
@@ -69,7 +69,7 @@ class EngineLink:
         self._send(Kind.LOAD, written_order(function, settings))
         loaded = await asyncio.shield(self.loaded)
         self.start_s = time.monotonic() - began
-        self._keep_watch()
+        self._beat()
         return loaded
 
     def submit(
@@ -85,7 +85,8 @@ class EngineLink:
         except BaseException:
             self._free.append(number)
             raise
-        return self._ask(Kind.RUN, orjson.dumps((number, model, layout["views"])), settled=settled)
+        work = Work(model, sum(view.size for view in views))
+        return self._ask(Kind.RUN, orjson.dumps((number, model, layout["views"])), settled=settled, work=work)
 
     def add(self, key: str, source: str) -> asyncio.Future[ModelInfo]:
         """Load one more model, while others run. Raises WorkerLost. Whoever gives it up need not remove it."""
@@ -107,7 +108,7 @@ class EngineLink:
         self.remove(key).add_done_callback(lambda answer: answer.exception())
 
     def ping(self) -> asyncio.Future[None]:
-        return self._ask(Kind.PING)
+        return self._ask(Kind.PING, patience_s=self._options.stall_s)
 
     async def drain(self) -> None:
         """Wait until everything is answered, or will never be."""
@@ -135,8 +136,9 @@ class EngineLink:
         if self.lost.done():
             return
         self.lost.set_result(reason)
-        if self._watch is not None:
-            self._watch.cancel()
+        self.watch.end()
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
         self._loop.remove_reader(self._socket)
         self._socket.close()  # the process ends when it reads this
         for slot in self._slots:
@@ -163,7 +165,13 @@ class EngineLink:
                 raise
 
     def _ask(
-        self, kind: Kind, body: bytes = b"", limit_s: float | None = None, settled: Callable[[], None] | None = None
+        self,
+        kind: Kind,
+        body: bytes = b"",
+        limit_s: float | None = None,
+        patience_s: float | None = None,
+        settled: Callable[[], None] | None = None,
+        work: Work | None = None,
     ) -> asyncio.Future[Any]:
         future = self._loop.create_future()
         if self.lost.done():
@@ -171,9 +179,18 @@ class EngineLink:
             return future
         if not self._open:
             self._first_since = time.monotonic()
-        self._open.append(Question(future, limit_s or self._options.hang_timeout_s, settled))
+        patience_s = patience_s or self._expectations.patience_s(work)
+        self._open.append(Question(future, limit_s or self._options.hang_timeout_s, patience_s, settled, work))
+        self.watch.begin()
         self._send(kind, body)
         return future
+
+    def _first(self) -> Question | None:
+        return self._open[0] if self._open else None
+
+    def _hung(self, reason: str) -> None:
+        self.process.kill()
+        self.lose(reason)
 
     def _send(self, kind: Kind, body: bytes) -> None:
         message = encoded(kind, body)
@@ -191,6 +208,8 @@ class EngineLink:
         if not data:
             return self.lose("the engine process ended")
         for kind, body in self._unframer.feed(data):
+            if self.lost.done():  # by what came before
+                return
             ANSWERS[kind](self, body)
 
     def _load_answered(self, body: bytes) -> None:
@@ -207,6 +226,8 @@ class EngineLink:
         rows = _rows(self._slots[number].outbox, layout)
         self._free.append(number)
         self.answered_at = time.monotonic()
+        if (work := self._open[0].work) is not None:
+            self._expectations.learn(work, self.answered_at - self._first_since)
         self._settle(lambda future: future.set_result(rows))
 
     def _error_came(self, body: bytes) -> None:
@@ -223,12 +244,14 @@ class EngineLink:
         self._settle(lambda future: future.set_exception(from_wire(*fault)) if fault else future.set_result(None))
 
     def _added(self, body: bytes) -> None:
-        model: ModelInfo = pickle.loads(body)
-        future = self._additions.pop(model.key)
+        key, info = pickle.loads(body)
+        future = self._additions.pop(key)
         if future.done():  # nobody waits for it any more
-            self.drop(model.key)
-        else:
-            future.set_result(model)
+            return self.drop(key)
+        try:
+            future.set_result(pickle.loads(info))
+        except Exception as error:  # a class that only the engine can import
+            future.set_exception(error)
 
     def _not_added(self, body: bytes) -> None:
         key, *fault = orjson.loads(body)
@@ -248,19 +271,13 @@ class EngineLink:
             question.settled()
         return question.answer
 
-    def _keep_watch(self) -> None:
-        """Ask whether it lives when it has nothing to do; give it up when the first in line has waited too long."""
-        waited = time.monotonic() - self._first_since if self._open else 0.0
-        limit = self._open[0].limit_s if self._open else 0.0
-        if self._open and waited >= limit:
-            self.process.kill()
-            return self.lose(f"the engine hung: it did not answer for {limit:g} s")
+    def _beat(self) -> None:
+        """Ask whether it lives, also when it has nothing to do."""
         if not self._pinged:
             self._pinged = True
             self.ping()
-        pause = self._open[0].limit_s - waited if self._open else 0.0
         if not self.lost.done():
-            self._watch = self._loop.call_later(min(pause, self._options.heartbeat_s), self._keep_watch)
+            self._heartbeat = self._loop.call_later(self._options.heartbeat_s, self._beat)
 
 
 def _rows(outbox: Arena, layout: Layout) -> list[Row]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from models.postprocessors.base import Row
 from models.predictor import resolve_device
 from preprocessors.base import Array
-from service.engine.base import EngineState, Load, Loaded, ModelInfo, WorkerLost, computed, find
+from service.engine.base import EngineState, Load, Loaded, MissingModel, ModelInfo, WorkerLost, computed, find
 from service.engine.device import Device, engine_device
 from service.engine.faults import translated
 from service.engine.memory import memory_in_use
@@ -25,6 +25,9 @@ T = TypeVar("T")
 class LocalEngine:
     """What crashes or hangs it crashes or hangs the whole process. See ProcessEngine for the arguments."""
 
+    fault: str | None = None
+    missing: Mapping[str, MissingModel] = {}
+
     def __init__(
         self, settings: Settings, device: str | None = None, *, depth: int = 1, load: Load = CHECKPOINTS
     ) -> None:
@@ -36,6 +39,7 @@ class LocalEngine:
         self.loaded = Loaded({})
         self._pipelines: dict[str, Pipeline] = {}
         self._runs: dict[str, Run] = {}
+        self._running = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
 
     @cached_property
@@ -93,6 +97,8 @@ class LocalEngine:
 
     async def check(self, timeout_s: float = 5.0) -> None:
         """See Engine."""
+        if self._running:
+            return
         for name, pipeline in list(self._pipelines.items())[:1]:
             await computed(self.run(name, [pipeline.preprocessor.blank()]), timeout_s)
 
@@ -102,7 +108,11 @@ class LocalEngine:
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        self._running += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        finally:
+            self._running -= 1
 
     def _load_and_warm_up(self) -> Loaded:
         self._device.enter()

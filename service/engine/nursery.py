@@ -49,7 +49,7 @@ class ForkedProcess:
         self._read()
         if self.pid is not None and not self.ended:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                self._kill(self.pid)
 
     async def wait(self, timeout_s: float) -> int | None:
         """Its exit code, negative for a signal; None where the cradle died first. Raises TimeoutError."""
@@ -60,6 +60,18 @@ class ForkedProcess:
         """Lose interest in its end."""
         if not self.ended:
             self._take(b"")
+
+    def _kill(self, pid: int) -> None:
+        """By a descriptor, which is never another process's; it is its own while its end has not been told."""
+        descriptor = _pidfd(pid)
+        if descriptor is None:
+            return os.kill(pid, signal.SIGKILL)
+        try:
+            self._read()
+            if not self.ended:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        finally:
+            os.close(descriptor)
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -147,6 +159,14 @@ class Nursery:
 def engine_environment(kept: int = KEPT) -> dict[str, str]:
     """By which an engine's libraries compute as they do, where the operator has not set it otherwise."""
     return {**PATIENCE, **thrift(kept)}
+
+
+def _pidfd(pid: int) -> int | None:
+    """None where the system has no such thing, or no descriptor to give."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def thrift(kept: int) -> dict[str, str]:

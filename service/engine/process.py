@@ -14,14 +14,17 @@ from service.engine.base import (
     EngineState,
     Load,
     Loaded,
+    MissingModel,
     ModelInfo,
     OnLost,
     WorkerLost,
     computed,
     find,
 )
+from service.engine.expectations import Expectations, Work
 from service.engine.link import EngineLink
 from service.engine.nursery import Nursery
+from service.engine.restoration import Restoration
 from service.engine.roster import Roster
 from service.loading import CHECKPOINTS
 from service.settings import Settings
@@ -57,6 +60,10 @@ class ProcessEngine:
         self._usual_start_s = 1.0
         self._room = asyncio.Semaphore(options.depth)
         self._link: EngineLink | None = None
+        self._expectations = Expectations(options)
+        self._restoration = Restoration(self.load, self.unload, options)
+        self._lost_since: float | None = None
+        self._last_error = ""
         self._keeper: asyncio.Task[None] | None = None
         self._failed = self._closed = False
 
@@ -69,6 +76,18 @@ class ProcessEngine:
     @property
     def alive(self) -> bool:
         return self.state is EngineState.READY
+
+    @property
+    def missing(self) -> Mapping[str, MissingModel]:
+        return self._restoration.missing
+
+    @property
+    def fault(self) -> str | None:
+        """See Engine."""
+        lost_s = time.monotonic() - self._lost_since if self._lost_since is not None else 0.0
+        if self.alive or not self._last_error or lost_s < self._options.recovery_s:
+            return None
+        return f"the engine has been lost for {lost_s:.0f} s and cannot be replaced: {self._last_error}"
 
     @property
     def memory(self) -> Mapping[str, float]:
@@ -95,7 +114,7 @@ class ProcessEngine:
         await self._room.acquire()
         try:
             link = self._current()
-            find(self.loaded.models, model)  # a replacement may have it for a moment yet
+            self._check_present(model)
             answer = link.submit(model, views, self._room.release)
         except BaseException:
             self._room.release()
@@ -121,6 +140,8 @@ class ProcessEngine:
     async def unload(self, key: str) -> None:
         """See Engine."""
         self.loaded = self.loaded.without(key)
+        self._restoration.forget(key)
+        self._expectations.forget(key)
         if self._link is not None and self._link.ready:
             with suppress(WorkerLost):  # the next one comes without it
                 await self._link.remove(key)
@@ -128,10 +149,28 @@ class ProcessEngine:
     async def check(self, timeout_s: float = 5.0) -> None:
         """See Engine. Under load the batches that are answered are proof enough."""
         link = self._current()
-        if link.answered_at is not None and time.monotonic() - link.answered_at < self._options.fresh_s:
+        if (reason := link.watch.overdue) is not None:
+            raise WorkerLost(reason, self._usual_start_s)
+        if link.busy or self._has_just_answered(link):
             return
-        model = next(iter(self.loaded.models.values()), None)
-        await computed(self.run(model.key, [model.preprocessor.blank()]) if model else link.ping(), timeout_s)
+        model = min(self.loaded.models.values(), key=self._blank_s, default=None)
+        try:
+            await computed(self.run(model.key, [model.preprocessor.blank()]) if model else link.ping(), timeout_s)
+        except LookupError as error:  # the engine was replaced, or the model let go, since it was chosen
+            raise WorkerLost(str(error), self._usual_start_s) from error
+
+    def _has_just_answered(self, link: EngineLink) -> bool:
+        return link.answered_at is not None and time.monotonic() - link.answered_at < self._options.fresh_s
+
+    def _blank_s(self, model: ModelInfo) -> float:
+        """What the least that it can compute takes."""
+        return self._expectations.seconds(Work(model.key, model.preprocessor.blank().size))
+
+    def _check_present(self, key: str) -> None:
+        """A replacement may have it for a moment yet where it was unloaded, or not have it where it should."""
+        if key in self.missing:
+            raise WorkerLost(f"{key} was lost with the engine: {self.missing[key].reason}", self._usual_start_s)
+        find(self.loaded.models, key)
 
     async def close(self) -> None:
         """See Engine. What was handed over is finished, or fails when it takes longer than a hang."""
@@ -139,6 +178,7 @@ class ProcessEngine:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
+        await self._restoration.close()
         if self._link is not None:
             await self._link.drain()
             await self._stop(self._link)
@@ -151,7 +191,7 @@ class ProcessEngine:
         return self._link
 
     async def _launch(self, load: Load) -> Loaded:
-        self._link = link = EngineLink(self._nursery, self._options)
+        self._link = link = EngineLink(self._nursery, self._options, self._expectations)
         try:
             async with asyncio.timeout(self._options.start_timeout_s):
                 loaded = await link.load(load, self._settings)
@@ -170,6 +210,7 @@ class ProcessEngine:
         while self._link is not None:
             reason = await asyncio.shield(self._link.lost)
             self.restarts += 1
+            self._lost_since, self._last_error = time.monotonic(), ""
             failures = 0 if self._link.answered_at is not None else failures
             self._tell(reason)
             log.error("%s (exit code %s); restarting it", reason, await self._stop(self._link))
@@ -187,21 +228,29 @@ class ProcessEngine:
             await asyncio.sleep(self._options.backoff_s(failures))
             failures += 1
             try:
-                loaded = await self._launch(Roster.of(self.loaded, self._load))
+                loaded = await self._launch(Roster.of(self._wanted, self._load))
             except Exception as error:
+                self._last_error = str(error)
                 log.error("the inference process could not be restarted: %s", error)
             else:
                 self._adopt(loaded)
                 log.info("the inference process restarted in %.1f s", self._usual_start_s)
                 return failures
 
+    @property
+    def _wanted(self) -> Loaded:
+        missing = {key: lost.model for key, lost in self.missing.items()}
+        return Loaded({**self.loaded.models, **missing})
+
     def _adopt(self, loaded: Loaded) -> None:
-        """What was unloaded while the replacement started goes from it, too."""
-        wanted = self.loaded.models.keys()
+        """What was unloaded while the replacement started goes from it, too; what it should have is tried again."""
+        wanted = self._wanted.models
+        self._lost_since = None
         self.loaded = Loaded({key: model for key, model in loaded.models.items() if key in wanted})
-        for key in loaded.models.keys() - wanted:
+        for key in loaded.models.keys() - wanted.keys():
             if self._link is not None:
                 self._link.drop(key)
+        self._restoration.begin([model for key, model in wanted.items() if key not in loaded.models])
 
     async def _stop(self, link: EngineLink) -> int | None:
         try:

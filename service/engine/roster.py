@@ -38,5 +38,5 @@ class Roster:
             try:
                 pipelines[key] = load_pipeline(source, settings)
             except CheckpointError as error:
-                log.error("%s is no longer served: %s", key, error)
+                log.error("%s cannot be loaded again: %s", key, error)
         return pipelines

@@ -124,10 +124,10 @@ def test_a_machine_that_cannot_build_launchers_says_so_once_and_takes_the_librar
     monkeypatch.setattr(dispatch, "_compiler", lambda: compiler)
     monkeypatch.setattr(dispatch, "_headers", lambda: headers)
     monkeypatch.setattr(dispatch, "triton_runs", lru_cache(dispatch.triton_runs.__wrapped__))
-    monkeypatch.setattr(dispatch, "backend_for", backend_for.__wrapped__)
+    monkeypatch.setattr(dispatch, "backends_for", dispatch.backends_for.__wrapped__)
     problem = Problem("cuda", HALF, LAST, 13, 1, 196, True, False)
     with pytest.warns(UserWarning, match=f"since {named} cannot be found: install gcc and python3-dev") as warned:
-        assert [dispatch.backend_for(problem) for _ in range(2)] == ["library"] * 2
+        assert [dispatch.backends_for(problem) for _ in range(2)] == [("library",)] * 2
     assert len(warned) == 1
 
 

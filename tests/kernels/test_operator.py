@@ -111,7 +111,7 @@ def noting(notes: list[str], name: str) -> Forward:
 def test_autocast_casts_before_the_table_is_asked(gradients: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     halves = (Rule(backend="sliding", dtypes=HALVES), Rule(backend="library"))
     monkeypatch.setattr(dispatch, "RULES", halves)
-    monkeypatch.setattr(dispatch, "backend_for", dispatch.backend_for.__wrapped__)
+    monkeypatch.setattr(dispatch, "backends_for", dispatch.backends_for.__wrapped__)
     used: list[str] = []
     for name in ("sliding", "library"):
         monkeypatch.setitem(BACKENDS, name, replace(BACKENDS[name], run=noting(used, name)))

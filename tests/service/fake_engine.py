@@ -7,7 +7,7 @@ import numpy as np
 
 from models.postprocessors.base import Row
 from preprocessors.base import Array
-from service.engine.base import EngineState, Loaded, ModelInfo
+from service.engine.base import EngineState, Loaded, MissingModel, ModelInfo
 
 Cost = Callable[[str, int], float]
 
@@ -33,6 +33,8 @@ class FakeEngine:
 
     restarts = 0
     loaded = Loaded({})
+    missing: Mapping[str, MissingModel] = {}
+    fault: str | None = None
     memory: Mapping[str, float] = {}
     state = EngineState.READY
     alive = True

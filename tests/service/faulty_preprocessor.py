@@ -53,6 +53,7 @@ FAULTS: dict[bytes, Callable[[], Any]] = {
     b"unportable": raise_unportable,
     b"chatter": lambda: os.write(2, b"as a library in C says it"),
     b"quit": lambda: sys.exit(0),
+    b"smuggle": lambda: os.system,
     b"": lambda: None,
 }
 
@@ -85,6 +86,6 @@ class FaultyPreprocessor(Preprocessor[Path | None]):
         if options is not None:
             with options.open("a") as file:
                 file.write(f"{os.getpid()}\n")
-        FAULTS[payload[:20]]()
+        context = FAULTS[payload[:20]]()
         facts = {"pid": os.getpid(), "torch": "torch" in sys.modules}
-        return Sample((np.zeros(1, np.uint8),), facts)
+        return Sample((np.zeros(1, np.uint8),), facts, context)

@@ -19,6 +19,7 @@ from PIL import Image
 
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
 from preprocessors.image import ImageOptions, ImagePreprocessor
+from service import decoding
 from service.decode_worker import Preparation
 from service.decoding import DecodePool, DecodersUnavailable
 from service.logs import LogFormat
@@ -131,6 +132,7 @@ def test_every_worker_rehearses_before_the_first_file(
         (b"segfault", UndecodableInput, "undecodable_input", "crashed on this file"),
         (b"unportable", UndecodableInput, "undecodable_input", "Unportable"),
         (b"quit", UndecodableInput, "undecodable_input", "SystemExit"),
+        (b"smuggle", UndecodableInput, "undecodable_input", "crashed on this file"),
         (b"allocate", TooLarge, "too_much_memory", "more memory"),
     ],
 )
@@ -316,3 +318,72 @@ def test_closing_while_a_large_payload_is_on_its_way_ends_cleanly(pool: DecodePo
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     assert {type(result) for result in run(pool, close_early())} <= {DecodersUnavailable, UndecodableInput}
+
+
+def test_a_file_that_was_decoded_is_not_blamed_for_what_kills_its_worker_later(
+    pool: DecodePool, faulty: Preprocessor[Any]
+) -> None:
+    async def scenario() -> list[Sample]:
+        await pool.start()
+        for _ in range(3):
+            idle = await asyncio.gather(*(pool.decode(faulty, b"", None) for _ in range(2 * pool.workers)))
+            links = list(pool._links)
+            for pid in {sample.description["pid"] for sample in idle}:
+                os.kill(pid, signal.SIGKILL)
+            while not any(link.closed for link in links):
+                await asyncio.sleep(0.001)  # the server has read of their ends
+        return await asyncio.gather(*(pool.decode(faulty, b"", None) for _ in range(5)))
+
+    assert len(run(pool, scenario())) == 5
+
+
+def test_workers_that_were_lost_are_replaced_when_somebody_asks_how_they_are(
+    pool: DecodePool, faulty: Preprocessor[Any]
+) -> None:
+    async def scenario() -> None:
+        await pool.start()
+        first = {link.process.pid for link in pool._links}
+        for pid in first:
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        while any(not link.closed for link in pool._links):
+            await asyncio.sleep(0.001)
+        pool.check()
+        while len([link for link in pool._free if link is not None and link.process.pid not in first]) < pool.workers:
+            await asyncio.sleep(0.001)
+        pool.check()
+
+    run(pool, scenario())
+
+
+def test_a_pool_whose_workers_cannot_be_started_says_so_until_they_can(
+    pool: DecodePool, faulty: Preprocessor[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "PAUSE_S", 0.01)
+
+    def refuse(fds: Any) -> Any:
+        raise BlockingIOError("no room for another process")
+
+    async def scenario() -> Sample:
+        await pool.start()
+        pool.check()
+        fork = pool._nursery.fork
+        monkeypatch.setattr(pool._nursery, "fork", refuse)
+        for link in pool._links:
+            assert link.process.pid is not None
+            os.kill(link.process.pid, signal.SIGKILL)
+        with pytest.raises(DecodersUnavailable):
+            await pool.decode(faulty, b"", None)
+        for _ in range(2):
+            with pytest.raises(DecodersUnavailable, match="cannot be started"):
+                pool.check()
+        with pytest.raises(DecodersUnavailable, match="cannot be started"):
+            await pool.decode(faulty, b"", None)  # at once
+        monkeypatch.setattr(pool._nursery, "fork", fork)
+        while True:
+            with suppress(DecodersUnavailable):
+                pool.check()
+                return await pool.decode(faulty, b"", None)
+            await asyncio.sleep(0.01)
+
+    assert run(pool, scenario()).description["pid"] != os.getpid()

@@ -1,12 +1,16 @@
 import os
+import pickle
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from preprocessors.base import Sample
+from service.answer_reader import AnswerReader
 from service.engine.arena import Arena
-from service.parcel import KEPT, packed, unpacked
+from service.parcel import KEPT, NOTICE, packed, unpacked_answer, unpacked_order
+
+READER = AnswerReader()
 
 Ends = tuple[Arena, Arena]
 
@@ -30,7 +34,7 @@ def test_a_sample_arrives_as_it_was_and_is_the_receivers_own(ends: Ends, size: i
     rng = np.random.default_rng(0)
     views = (rng.integers(0, 256, (size, 3), np.uint8), rng.random((3, 5), np.float32).T, np.array(3, np.float32))
     sample = Sample(views, {"bytes": size}, context=rng.random(7))
-    found = unpacked(ends[1], packed(ends[0], sample))
+    found = unpacked_answer(ends[1], packed(ends[0], sample), READER)
     packed(ends[0], Sample((np.full(size + 100, 7, np.uint8),)))  # what comes next does not change it
     for view, expected in zip((*found.views, found.context), (*views, sample.context), strict=True):
         np.testing.assert_array_equal(view, expected, strict=True)
@@ -39,8 +43,11 @@ def test_a_sample_arrives_as_it_was_and_is_the_receivers_own(ends: Ends, size: i
 
 
 def test_bytes_arrive_as_bytes(ends: Ends) -> None:
-    order = ("any", None, b"a file" * 50_000)
-    assert unpacked(ends[1], packed(ends[0], order)) == order
+    file = b"a file" * 50_000
+    for payload in (file, b""):
+        found = unpacked_order(ends[1], packed(ends[0], ("any", None, pickle.PickleBuffer(payload))))
+        assert found == ("any", None, payload)
+        assert type(found[2]) is bytes
 
 
 def test_what_a_large_one_took_is_given_back_and_the_next_finds_room(ends: Ends) -> None:
@@ -48,7 +55,7 @@ def test_what_a_large_one_took_is_given_back_and_the_next_finds_room(ends: Ends)
         pytest.skip("the system does not know how to")
     for size in (8 * KEPT, 10, 8 * KEPT, 3 * KEPT):
         array = np.random.default_rng(size).integers(0, 256, size, np.uint8)
-        found = unpacked(ends[1], packed(ends[0], array))
+        found = unpacked_answer(ends[1], packed(ends[0], Sample((array,))), READER).array
         assert resident(ends[0]) >= size
         ends[1].trim(KEPT)
         assert resident(ends[0]) <= KEPT
@@ -60,3 +67,12 @@ def test_neither_end_can_take_the_memory_from_under_the_other(ends: Ends) -> Non
         pytest.skip("the system does not know how to")
     with pytest.raises(PermissionError):
         os.ftruncate(ends[1].fd, 0)
+
+
+def test_sizes_that_are_not_true_are_refused(ends: Ends) -> None:
+    packed(ends[0], Sample(()))
+    ends[0].lay((1 << 40).to_bytes(8, "little"))
+    with pytest.raises(ValueError, match="there are"):
+        unpacked_answer(ends[1], NOTICE.pack(1), READER)
+    with pytest.raises(ValueError, match="there are"):
+        unpacked_answer(ends[1], NOTICE.pack(1 << 40), READER)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -63,21 +64,28 @@ class Server:
 
 
 @contextmanager
-def serving(**settings: str) -> Iterator[Server]:
-    """A server whose model takes SLOW_S for a batch."""
-    command = [sys.executable, "-m", "benchmarks.slow_server", str(SLOW_S), "0"]
+def started(*arguments: str, **settings: str) -> Iterator[Server]:
+    """What Python is told to run, which is some server."""
     chosen = {f"UNIREPLKNET_{name.upper()}": value for name, value in {"port": "0", **settings}.items()}
     environment = {**os.environ, **chosen, "COLUMNS": "200", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
         server = Server(process)
         listener = threading.Thread(target=server.listen, daemon=True)
         listener.start()
         try:
-            server.await_announcement()
             yield server
         finally:
             process.kill()
             listener.join(PATIENCE_S)
+
+
+@contextmanager
+def serving(**settings: str) -> Iterator[Server]:
+    """A server whose model takes SLOW_S for a batch."""
+    with started("-m", "benchmarks.slow_server", str(SLOW_S), "0", **settings) as server:
+        server.await_announcement()
+        yield server
 
 
 class Asking(threading.Thread):
@@ -176,3 +184,75 @@ def test_an_idle_server_rests_and_a_second_signal_ends_it_at_once_with_all_its_p
         assert server.process.wait(PATIENCE_S) == 128 + signal.SIGTERM
         _, alive = psutil.wait_procs(processes[1:], timeout=PATIENCE_S / 6)
         assert alive == []
+
+
+def test_a_port_that_is_in_use_is_told_in_one_line_with_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        with started("-m", "benchmarks.slow_server", "0", "0", port=port) as server:
+            assert server.process.wait(PATIENCE_S) == 1
+    (line,) = server.said
+    assert f"cannot listen on port {port} of 127.0.0.1 (Address already in use)" in line
+    assert "choose another --port" in line
+
+
+def test_told_to_end_while_models_load_it_ends_and_announces_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    hours = "10000"
+    with started("-m", "benchmarks.slow_server", hours, "0", port=str(port), drain_notice_s=hours) as server:
+        server.port = port
+        until_listening(server)
+        assert server.ask("GET", "/health/ready")[0] == 503
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE_S) == 0
+    told = "".join(server.said)
+    assert "/docs" not in told
+    assert "CRITICAL" not in told
+    assert "Traceback" not in told
+
+
+def until_listening(server: Server) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        assert server.process.poll() is None, server.said
+        assert time.monotonic() < deadline, server.said
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", server.port)).close()
+            return
+        time.sleep(0.02)
+
+
+SIGNALLED_EARLY = """
+import os, signal
+from service import server
+from service.loading import NamedLoad
+from service.settings import Settings
+
+run = server.DrainingServer.run
+
+def signalled(*arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    run(*arguments)
+
+server.DrainingServer.run = signalled
+server.run_server(Settings(device="cpu"), NamedLoad("benchmarks.null_model:slow_pipelines", (0.0, 0.0)))
+"""
+
+
+def test_a_signal_that_comes_before_the_event_loop_runs_is_not_lost() -> None:
+    with started("-c", SIGNALLED_EARLY) as server:
+        assert server.process.wait(PATIENCE_S) == 0
+    assert "/docs" not in "".join(server.said)
+
+
+def test_a_server_whose_models_cannot_be_loaded_says_why_and_ends(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no weights")
+    with started("-m", "service", "serve", checkpoints=str(broken), decode_workers="1") as server:
+        assert server.process.wait(PATIENCE_S) == 1
+    told = [line for line in server.said if "CRITICAL" in line]
+    assert len(told) == 1
+    assert "the models cannot be loaded" in told[0]
+    assert str(broken) in told[0]
+    assert "Traceback" not in "".join(server.said)

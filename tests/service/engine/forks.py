@@ -28,3 +28,11 @@ def sleep(fds: Sequence[int]) -> int:
 
 def fail(fds: Sequence[int]) -> int:
     raise RuntimeError("it cannot")
+
+
+def clog(fds: Sequence[int]) -> int:
+    """End with what cannot be written."""
+    sys.stdout = os.fdopen(os.dup(1), "w")
+    sys.stdout.write("a last word")
+    os.close(sys.stdout.fileno())
+    return 7

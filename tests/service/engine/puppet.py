@@ -31,6 +31,13 @@ def fail(error: Exception) -> Callable[[], NoReturn]:
     return act
 
 
+def compute(seconds: float) -> None:
+    """Of CPU, however long that takes."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
 # By the first number of a batch, which are negative; others are echoed
 ACTS: dict[int, Callable[[], Any]] = {
     -1: fail(RuntimeError("thirteen")),
@@ -42,6 +49,7 @@ ACTS: dict[int, Callable[[], Any]] = {
     -7: lambda: time.sleep(0.3),
     -8: fail(ZeroDivisionError("by zero")),
     -9: fail(MemoryError()),
+    -10: lambda: compute(1.5),
 }
 
 

@@ -275,3 +275,40 @@ def test_the_engine_tells_how_much_memory_it_takes(serving: Serving) -> None:
 def kill(engine: ProcessEngine) -> None:
     assert engine.pid is not None
     os.kill(engine.pid, signal.SIGKILL)
+
+
+def test_a_model_whose_file_has_gone_is_missing_until_it_is_back(started: Started, other: Path) -> None:
+    async def scenario() -> None:
+        async with started(max_backoff_s=0.05) as engine:
+            await engine.load("other#1", str(other))
+            elsewhere = other.rename(other.with_suffix(".elsewhere"))
+            kill(engine)
+            await until(lambda: engine.restarts == 1 and "other#1" in engine.missing)
+            assert list(engine.loaded.models) == ["puppet"]
+            with pytest.raises(WorkerLost, match="other#1 was lost with the engine"):
+                await engine.run("other#1", [puppet.PuppetPreprocessor().blank()])
+            await until(lambda: str(other) in engine.missing["other#1"].reason)
+
+            kill(engine)  # the next engine is to have it, too
+            await until(lambda: engine.restarts == 2 and engine.alive)
+            elsewhere.rename(other)
+            await until(lambda: not engine.missing)
+            await answer(engine, "other#1")
+
+    run(scenario())
+
+
+def test_a_missing_model_that_is_unloaded_is_not_missed_any_more(started: Started, other: Path) -> None:
+    async def scenario() -> None:
+        async with started(max_backoff_s=0.05) as engine:
+            await engine.load("other#1", str(other))
+            elsewhere = other.rename(other.with_suffix(".elsewhere"))
+            kill(engine)
+            await until(lambda: "other#1" in engine.missing)
+            await engine.unload("other#1")
+            assert not engine.missing
+            elsewhere.rename(other)
+            await asyncio.sleep(0.2)
+            assert list(engine.loaded.models) == ["puppet"]
+
+    run(scenario())

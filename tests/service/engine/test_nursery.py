@@ -2,21 +2,26 @@
 
 import ast
 import asyncio
+import errno
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
+from service.engine.cradle import STATUS, Cradle
 from service.engine.nursery import ForkedProcess, Nursery
+from tests.service.engine import forks
 from tests.service.engine.conftest import Started, run, until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -248,5 +253,77 @@ def test_forks_give_way_to_the_process_that_answers() -> None:
             connection.send(b"\0")
             await process.wait(30)
             connection.close()
+
+    run(scenario())
+
+
+def test_a_fork_that_the_system_refuses_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cradle runs in a thread of this process, which never forks."""
+    control, theirs = socket.socketpair()
+    cradle = Cradle(theirs, forks.sleep)
+    refused = OSError(errno.EAGAIN, "Resource temporarily unavailable")
+    monkeypatch.setattr("service.engine.cradle.os.fork", Mock(side_effect=refused))
+    serving = threading.Thread(target=cradle.serve, daemon=True)
+    serving.start()
+    before = psutil.Process().num_fds()
+    for _ in range(3):
+        status, told = os.pipe()
+        socket.send_fds(control, [b"f"], [told])
+        os.close(told)
+        assert os.read(status, STATUS.size) == b""
+        os.close(status)
+    assert psutil.Process().num_fds() == before
+    control.close()
+    serving.join(30)
+    assert not serving.is_alive()
+    theirs.close()
+
+
+def test_whoever_asked_for_a_fork_that_the_system_refuses_learns_of_it() -> None:
+    async def scenario() -> None:
+        read, told = os.pipe()
+        process = ForkedProcess(read)
+        os.close(told)
+        assert await process.wait(30) is None
+
+    run(scenario())
+
+
+def test_a_fork_ends_even_where_it_cannot_say_what_it_wrote() -> None:
+    async def scenario() -> int | None:
+        async with a_nursery("clog") as nursery:
+            process, connection = await forked(nursery)
+            code = await process.wait(30)
+            again, other = await forked(nursery)
+            await until(lambda: again.pid is not None)
+            connection.close()
+            other.close()
+            return code
+
+    assert run(scenario()) == 7
+
+
+def test_a_process_that_has_ended_is_sent_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be another's by then."""
+
+    async def scenario() -> None:
+        read, told = os.pipe()
+        process = ForkedProcess(read)
+        os.write(told, STATUS.pack(os.getpid()))
+        await until(lambda: process.pid is not None)
+        sent: list[Any] = []
+        monkeypatch.setattr("service.engine.nursery.os.kill", lambda *signal: sent.append(signal))
+        monkeypatch.setattr(
+            "service.engine.nursery.signal.pidfd_send_signal", lambda *signal: sent.append(signal), raising=False
+        )
+
+        def ended_meanwhile(pid: int) -> int:
+            os.write(told, STATUS.pack(0))
+            return os.dup(read)
+
+        monkeypatch.setattr("service.engine.nursery._pidfd", ended_meanwhile)
+        process.kill()
+        assert sent == []
+        os.close(told)
 
     run(scenario())

@@ -5,7 +5,9 @@ import contextlib
 import os
 import random
 import signal
+import sys
 import time
+from typing import Any
 
 import numpy as np
 import psutil
@@ -14,8 +16,9 @@ import pytest
 from service.engine.base import EngineOptions, EngineState, WorkerLost
 from service.engine.nursery import Nursery
 from service.engine.process import ProcessEngine
+from service.engine.watch import Watch
 from tests.service.engine import puppet
-from tests.service.engine.conftest import CPU, Started, run, until
+from tests.service.engine.conftest import CPU, PATIENCE_S, Started, run, until
 
 KILLS = 20
 
@@ -105,6 +108,48 @@ def test_a_hang_is_noticed_before_anybody_asks(started: Started) -> None:
     run(scenario())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell what an engine computes")
+def test_an_engine_that_is_stopped_is_replaced_long_before_a_batch_may_take(started: Started) -> None:
+    reasons: list[str] = []
+
+    async def scenario() -> None:
+        async with started(hang_timeout_s=PATIENCE_S, stall_s=0.5, tolerance=0.0, on_lost=reasons.append) as engine:
+            await echo(engine, 1)
+            kill(engine, signal.SIGSTOP)
+            waiting = [asyncio.create_task(echo(engine, value)) for value in range(3)]
+            outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+            assert all(isinstance(outcome, WorkerLost) for outcome in outcomes), outcomes
+            await until(lambda: engine.alive)
+            assert await echo(engine, 7) == 7
+
+    run(scenario())
+    assert reasons == ["the engine hung: it owes an answer, and has computed nothing for 0.5 s"]
+
+
+def test_an_engine_that_computes_is_given_the_time_that_a_batch_may_take(started: Started) -> None:
+    async def scenario() -> None:
+        async with started(stall_s=0.5, tolerance=0.0) as engine:
+            await echo(engine, 1)
+            assert await echo(engine, -10) == -10
+            assert engine.restarts == 0
+
+    run(scenario())
+
+
+def test_an_engine_that_is_long_overdue_is_not_called_ready_though_it_was_a_moment_ago(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with started() as engine:
+            await echo(engine, 1)
+            await engine.check()
+            monkeypatch.setattr(Watch, "overdue", "it has not answered for 9 s")
+            with pytest.raises(WorkerLost, match="it has not answered for 9 s"):
+                await engine.check()
+
+    run(scenario())
+
+
 def test_an_engine_that_has_just_answered_is_taken_to_work(started: Started) -> None:
     async def scenario() -> None:
         async with started() as engine:
@@ -176,6 +221,25 @@ def test_a_replacement_that_fails_is_tried_again_at_growing_intervals(nursery: N
         engine._load = puppet.load
         await until(lambda: engine.alive)
         assert await echo(engine, 7) == 7
+        await engine.close()
+
+    run(scenario())
+
+
+def test_an_engine_that_cannot_be_replaced_for_long_is_no_more_to_be_expected(nursery: Nursery) -> None:
+    async def scenario() -> None:
+        options = EngineOptions(max_backoff_s=0.05, recovery_s=0.2)
+        engine = ProcessEngine(CPU, options=options, nursery=nursery, load=puppet.load)
+        await engine.start()
+        engine._load = puppet.load_nothing
+        assert engine.fault is None
+        kill(engine)
+        await until(lambda: engine.fault is not None)
+        assert engine.fault is not None
+        assert engine.fault.endswith("cannot be replaced: there is no such file")
+        engine._load = puppet.load
+        await until(lambda: engine.alive)
+        assert engine.fault is None
         await engine.close()
 
     run(scenario())
@@ -283,5 +347,24 @@ def test_a_server_that_is_cancelled_while_the_engine_is_replaced_can_close_it(st
             with contextlib.suppress(WorkerLost):
                 await echo(engine, 1)
         assert engine.state is EngineState.CLOSED
+
+    run(scenario())
+
+
+def test_a_model_that_goes_between_the_choice_and_the_check_is_no_fault_of_the_server(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with started(fresh_s=0.0) as engine:
+            await until(lambda: engine._link is not None and not engine._link.busy)
+            run = engine.run
+
+            async def run_later(key: str, views: Any) -> Any:
+                await engine.unload(key)
+                return await run(key, views)
+
+            monkeypatch.setattr(engine, "run", run_later)
+            with pytest.raises(WorkerLost, match="no model 'puppet' is loaded"):
+                await engine.check()
 
     run(scenario())

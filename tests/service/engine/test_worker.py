@@ -124,8 +124,9 @@ def test_it_computes_while_it_loads_and_warms_up_between_batches(
     assert server.run(4)[0] is Kind.ROWS
     gate.set()
     kind, body = next(server.inbound)
-    model = pickle.loads(body)
-    assert (kind, model.key, model.name, model.source) == (Kind.ADDED, "doll", "puppet", "a/file")
+    key, info = pickle.loads(body)
+    model = pickle.loads(info)
+    assert (kind, key, model.key, model.name, model.source) == (Kind.ADDED, "doll", "doll", "puppet", "a/file")
     assert not warmed
     assert server.ask(Kind.WARM_UP, orjson.dumps(("doll", 2))) == (Kind.DONE, None)
     assert warmed == [2]
