@@ -88,7 +88,8 @@ RULES = (
     Rule(backend="library", device="cpu"),
     # 7 x 7 maps: one dense matrix has 0.3 of the 13 x 13 kernel's multiplications, and runs on tensor cores.
     Rule(backend="dense", device="cuda", dtypes=HALVES, sizes=LARGE_KERNELS, dilation=1, positions=range(1, 65)),
-    # From 7 x 7 on, taps would cost more than memory on CUDA cores, and as little as it on tensor cores.
+    # Multiplications on CUDA cores grow with the square of the size, bands to read for tensor cores with the size:
+    # estimated to be even at 7 x 7 on 28 x 28 maps, and a factor of two apart at 13 x 13.
     Rule(backend="channels_last", device="cuda", dtypes=HALVES, layout=CHANNELS_LAST, sizes=LARGE_KERNELS, dilation=1),
     Rule(backend="sliding", device="cuda", dtypes=FLOATS, layout=CHANNELS_LAST, sizes=KERNELS, dilation=1),
     Rule(backend="toeplitz", device="cuda", dtypes=HALVES, sizes=LARGE_KERNELS, dilation=1),

@@ -10,7 +10,9 @@ copied or padded. For every kernel row, and every INPUTS columns that reach the 
 
 Rows and columns outside the map are zeros that nobody loads, and blocks of them are left out. A row of the map is read
 once for each row of the kernel; all but the first time it lies in the first cache, which loads to registers go through,
-and software pipelining would go around: hence one stage. Taps are rounded to the map's dtype; sums are in float32.
+and software pipelining would go around: hence one stage. A band serves one channel, so that all bands are read by every
+program of their channels: blocks of many rows read them the fewest times. Taps are rounded to the map's dtype; sums are
+in float32.
 """
 
 from dataclasses import dataclass
@@ -62,16 +64,15 @@ def kernel_rows(
     return sums
 
 
-@triton.jit(do_not_specialize=["N", "H", "slots"])
+@triton.jit(do_not_specialize=["N", "H"])
 def channels_last_kernel(
     x_ptr,  # (N, H, W, C)
     bands_ptr,  # (C, TILES, K, INPUTS, OUTPUTS)
     bias_ptr,  # (C,)
     out_ptr,  # (N, H, W, C)
-    sums_ptr,  # (N, row tiles, column tiles, C), float32; only where ROWS divides `slots`
+    sums_ptr,  # (N, H, column tiles, C), float32
     N,
     H,
-    slots,  # rows that a sample takes of the tiles: H, or more to begin every sample with a tile of its own
     W: tl.constexpr,
     C: tl.constexpr,
     K: tl.constexpr,
@@ -93,15 +94,15 @@ def channels_last_kernel(
     tile = tile // channel_tiles
     w0 = tile % column_tiles * OUTPUTS
     row_tile = tile // column_tiles
-    n0, h0 = row_tile * ROWS // slots, row_tile * ROWS % slots
-    slot = h0 + tl.arange(0, ROWS)  # of sample n0 and those that follow it
-    h = slot % slots
-    row_inside = (n0 + slot // slots < N) & (h < H)
+    row0 = row_tile * ROWS  # of all samples, one behind the other
+    row = tl.arange(0, ROWS)
+    row_inside = row0 + row < N * H
     c = tl.arange(0, CHANNELS)
     c_inside = c0 + c < C
-    start = (n0.to(tl.int64) * H + h0) * (W * C) + c0
-    positions = ((slot // slots * H + h - h0) * (W * C))[:, None, None] + c[None, None, :]
-    h = tl.where(row_inside, h, OUTSIDE)
+    start = row0.to(tl.int64) * (W * C) + c0
+    positions = (row * (W * C))[:, None, None] + c[None, None, :]
+    h0 = row0 % H
+    h = tl.where(row_inside, (h0 + row) % H, OUTSIDE)
 
     sums = tl.zeros((CHANNELS, ROWS, OUTPUTS), tl.float32)
     if HAS_BIAS:
@@ -111,8 +112,8 @@ def channels_last_kernel(
     bands += c[:, None, None] * (TILES * K * INPUTS * OUTPUTS) + i[None, :, None] * OUTPUTS
 
     # Kernel rows that meet a row of the map: of the rows of this program, or of all where it goes on in the next sample
-    alone = h0 + ROWS <= slots
-    k_first = tl.maximum(REACH - tl.where(alone, tl.minimum(h0 + ROWS, H), H) + 1, 0)
+    alone = h0 + ROWS <= H
+    k_first = tl.maximum(REACH - tl.where(alone, h0 + ROWS, H) + 1, 0)
     k_end = tl.minimum(H + REACH - tl.where(alone, h0, 0), K)
     j = tl.maximum(LEFT - w0, 0) // INPUTS
     j_end = tl.minimum(tl.cdiv(W + LEFT - w0, INPUTS), TILES)
@@ -138,10 +139,10 @@ def channels_last_kernel(
 
     w = w0 + o
     if WITH_SUMS:
-        inside = (row_inside[:, None] & (w < W)[None, :])[None, :, :]
-        total = tl.sum(tl.sum(tl.where(inside, sums, 0.0), axis=2), axis=1)
-        part = (row_tile * column_tiles + w0 // OUTPUTS).to(tl.int64)
-        tl.store(sums_ptr + part * C + c0 + c, total, mask=c_inside)
+        totals = tl.trans(tl.sum(tl.where((w < W)[None, None, :], sums, 0.0), axis=2))
+        part = (row0.to(tl.int64) * column_tiles + w0 // OUTPUTS) * C + c0
+        parts = sums_ptr + part + (row * (column_tiles * C))[:, None] + c[None, :]
+        tl.store(parts, totals, mask=row_inside[:, None] & c_inside[None, :])
     y = tl.permute(sums, (1, 2, 0)).to(out_ptr.dtype.element_ty)
     inside = row_inside[:, None, None] & (w < W)[None, :, None] & c_inside[None, None, :]
     tl.store(out_ptr + start + positions + w[None, :, None] * C, y, mask=inside)
@@ -191,7 +192,7 @@ def channels_last_depthwise_conv2d_with_sums(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, config: Config | None = None
 ) -> tuple[Tensor, Tensor]:
     """As `channels_last_depthwise_conv2d`, and with it the sums of every channel of the output over its positions, in
-    parts: (N, parts, C), float32. Taken before the output is rounded, and without atomics.
+    parts, one for each row: (N, parts, C), float32. Taken before the output is rounded, and without atomics.
     """
     return _convolve(x, weight, bias, config, with_sums=True)
 
@@ -208,20 +209,18 @@ def _convolve(
         cut = cut_for(width, size, config["OUTPUTS"])
         layout = ("channels last", cut, x.dtype)
         bands = packed(weight, layout, lambda taps: tiled_bands(taps.to(x.dtype), cut))
-        row_tiles, column_tiles = triton.cdiv(height, config["ROWS"]), triton.cdiv(width, cut.outputs)
-        # With sums a tile belongs to one sample; without, samples follow each other without a gap
-        slots = row_tiles * config["ROWS"] if with_sums else height
-        parts = (n, row_tiles * column_tiles, channels)
+        column_tiles = triton.cdiv(width, cut.outputs)
+        parts = (n, height * column_tiles, channels)
         sums = torch.empty(parts if with_sums else 0, dtype=torch.float32, device=x.device)
-        tiles = triton.cdiv(n * slots, config["ROWS"]) * column_tiles
+        tiles = triton.cdiv(n * height, config["ROWS"]) * column_tiles
         grid = (tiles * triton.cdiv(channels, config["CHANNELS"]),)
-        shape = (n, height, slots, width, channels, size, cut.left, cut.tiles, INPUTS)
+        shape = (n, height, width, channels, size, cut.left, cut.tiles, INPUTS)
         flags = {"HAS_BIAS": bias is not None, "WITH_SUMS": with_sums}
         channels_last_kernel[grid](maps, bands, bias, out, sums, *shape, **flags, **config)
         return sums
 
     with on_device_of(x):
         case = ("channels_last", x.dtype, n, channels, height, width, size)
-        candidates = channels_last_configs(n, channels, height, width, with_sums)
+        candidates = channels_last_configs(n, channels, height, width)
         sums = launch(config or launch_config(case, x.device, candidates, launch))
     return out.contiguous(memory_format=memory_format(x)), sums

@@ -26,6 +26,6 @@ def squeeze_configs(x: Tensor, weight: Tensor, *_: object) -> tuple[Config, ...]
     cuda_cores = sliding_configs(n, channels, height, width)
     if x.dtype not in HALVES:
         return cuda_cores
-    tensor_cores = channels_last_configs(n, channels, height, width, with_sums=True)
+    tensor_cores = channels_last_configs(n, channels, height, width)
     large = weight.shape[-1] in LARGE_KERNELS
     return (*tensor_cores, cuda_cores[0]) if large else (*cuda_cores, tensor_cores[0])

@@ -88,15 +88,14 @@ def toeplitz(width: int, size: int, dtype: str) -> Any:
 
 def channels_last(width: int, channels: int, size: int, dtype: str, with_sums: bool) -> Any:
     """With the default configuration of a batch of 128."""
-    config = channels_last_configs(128, channels, width, width, with_sums)[0]
+    config = channels_last_configs(128, channels, width, width)[0]
     cut = cut_for(width, size, config["OUTPUTS"])
     halves = ("x_ptr", "bands_ptr", "bias_ptr", "out_ptr")
     pointers = {**dict.fromkeys(halves, f"*{dtype}"), "sums_ptr": "*fp32"}
     shape = {"W": width, "C": channels, "K": size, "LEFT": cut.left, "TILES": cut.tiles, "INPUTS": INPUTS}
     blocks = {name: config[name] for name in ("ROWS", "OUTPUTS", "CHANNELS", "STEPS")}
     sizes = {**shape, "HAS_BIAS": True, "WITH_SUMS": with_sums, **blocks}
-    integers = ("N", "H", "slots")
-    return compiled(channels_last_kernel, pointers, integers, sizes, config["num_stages"], config["num_warps"])
+    return compiled(channels_last_kernel, pointers, ("N", "H"), sizes, config["num_stages"], config["num_warps"])
 
 
 def planes() -> Any:

@@ -53,15 +53,13 @@ def test_toeplitz_multiplies_on_tensor_cores(kernel: str, counts: Counts) -> Non
 def test_channels_last_maps_are_multiplied_on_tensor_cores_as_they_lie(
     kernel: str, registers: int, counts: Counts
 ) -> None:
-    """All loads and stores are 16 bytes wide, but for those of the bias and the sums; the hardware turns the blocks
-    (stmatrix); and 1024 threads, or 512 with many sums each, fit a multiprocessor."""
+    """All loads and stores are 16 bytes wide, but for the bias; and 256 threads fit a multiprocessor without spills."""
     case = counts[kernel]
-    assert case["loop"]["HMMA"] == 16  # of two kernel rows, two channels and two blocks of 16 x 16 positions
+    assert case["loop"]["HMMA"] == 16  # of two channels, and for each of four times 16 rows, twice 8 columns
     assert case["loop"].get("FFMA", 0) == 0
-    assert case["instructions"].get("STSM", 0) > 0
-    assert set(case["accesses"]) <= {"ld.global.v4.b32", "st.global.v4.b32", "ld.global.b16", "st.global.b32"}
-    assert case["accesses"]["ld.global.v4.b32"] >= 2 * case["accesses"]["ld.global.b16"]
-    assert case["registers"] <= 128
+    assert set(case["accesses"]) == {"ld.global.v4.b32", "st.global.v4.b32", "ld.global.b16"}
+    assert case["accesses"]["ld.global.v4.b32"] >= 5 * case["accesses"]["ld.global.b16"]
+    assert case["registers"] <= 224
 
 
 @pytest.mark.parametrize(

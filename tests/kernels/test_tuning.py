@@ -128,11 +128,14 @@ def test_a_configuration_that_the_compiler_refuses_is_not_chosen() -> None:
     def refused() -> None:
         raise triton.OutOfResources(300_000, 232_448, "shared memory")
 
+    def too_large() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
     def clock(call: Callable[[], object]) -> float:
         call()
         return 3.0
 
-    assert median_ms(refused, clock) == float("inf")
+    assert median_ms(refused, clock) == median_ms(too_large, clock) == float("inf")
     assert median_ms(lambda: None, clock) == 3.0
 
 
