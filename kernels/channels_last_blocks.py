@@ -1,5 +1,6 @@
 """Block sizes of the channels-last kernel for tensor cores, and which of them it begins with."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from kernels.launch import Config
@@ -37,7 +38,8 @@ BLOCKS = (
 BAND = 85  # instructions that could be issued while a band of 16 x 16 (512 bytes) comes from the second cache: 5.5 TB/s
 
 
-def channels_last_configs(n: int, channels: int, height: int, width: int) -> list[Config]:
+@lru_cache(maxsize=1024)
+def channels_last_configs(n: int, channels: int, height: int, width: int) -> tuple[Config, ...]:
     """Block sizes worth trying, the default first: the fewest instructions and bands, blocks of nothing included."""
 
     def cost(block: Block) -> float:
@@ -45,7 +47,7 @@ def channels_last_configs(n: int, channels: int, height: int, width: int) -> lis
         return positions * covered(channels, block.channels) * (block.instructions + BAND * 16 / block.rows)
 
     fitting = [block for block in BLOCKS if block.outputs <= covered(width, INPUTS)]
-    return [block.config() for block in sorted(fitting, key=cost)]
+    return tuple(block.config() for block in sorted(fitting, key=cost))
 
 
 def covered(size: int, block: int) -> int:

@@ -18,7 +18,8 @@ def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, dila
     tensors are cast, as for torch's convolutions; elsewhere they share one dtype.
     Raises ValueError for shapes, dtypes or devices that do not fit each other, and for an even or rectangular kernel.
     """
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):  # the operator casts, then chooses
+    casts = not x.is_meta and torch.is_autocast_enabled(x.device.type)
+    if casts or torch.compiler.is_compiling():  # the operator casts, then chooses
         return depthwise_conv2d_op(x, weight, bias, dilation)
     check_arguments(x, weight, bias, dilation)
     if transformed():

@@ -204,6 +204,7 @@ def _convolve(
     size = weight.shape[-1]
     maps = x.contiguous(memory_format=torch.channels_last)
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    flat_bias = None if bias is None else bias.contiguous()
 
     def launch(config: Config) -> Tensor:
         cut = cut_for(width, size, config["OUTPUTS"])
@@ -216,7 +217,7 @@ def _convolve(
         grid = (tiles * triton.cdiv(channels, config["CHANNELS"]),)
         shape = (n, height, width, channels, size, cut.left, cut.tiles, INPUTS)
         flags = {"HAS_BIAS": bias is not None, "WITH_SUMS": with_sums}
-        channels_last_kernel[grid](maps, bands, bias, out, sums, *shape, **flags, **config)
+        channels_last_kernel[grid](maps, bands, flat_bias, out, sums, *shape, **flags, **config)
         return sums
 
     with on_device_of(x):

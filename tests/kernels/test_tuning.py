@@ -139,7 +139,7 @@ def test_a_configuration_that_the_compiler_refuses_is_not_chosen() -> None:
     assert median_ms(lambda: None, clock) == 3.0
 
 
-@pytest.mark.parametrize("kind", [torch.AcceleratorError, torch.OutOfMemoryError, TypeError])
+@pytest.mark.parametrize("kind", [torch.AcceleratorError, TypeError])
 def test_errors_of_other_kinds_are_not_taken_for_a_refusal(kind: type[Exception]) -> None:
     from kernels.tuning import median_ms
 

@@ -124,7 +124,7 @@ def test_a_task_without_a_model_is_told_in_words(settings: Settings, tiny_checkp
     single = settings.model_copy(update={"checkpoints": (tiny_checkpoint,)})
     with TestClient(create_app(single)) as client:
         wait_until_ready(client)
-        for query, told in (("", "no model answers"), ("?model=tiny", "no model 'tiny' answers")):
+        for query, told in (("", "no model"), ("?model=tiny", "no model named 'tiny'")):
             answer = client.post(f"/classify/audio{query}", content=b"x")
             assert answer.status_code == 404
-            assert answer.json()["detail"] == f"{told} /classify/audio; there is: none"
+            assert answer.json()["detail"] == f"{told} for /classify/audio; available: none"

@@ -116,7 +116,8 @@ def answered_in_bounds(client: TestClient, shared_path: SharedPath, task: str) -
 
 def decode_workers() -> list[psutil.Process]:
     """And what they are forked from."""
-    found = psutil.Process().children(recursive=True)
+    children = psutil.Process().children(recursive=True)
+    found = [child for child in children if "service.decode_worker" in " ".join(child.cmdline())]
     assert len(found) > 2
     return found
 

@@ -72,7 +72,7 @@ def test_neighbours_in_a_batch_do_not_change_an_answer(checkpoints: dict[str, Pa
     views = [pipeline.preprocessor.decode(TINY[task].payload(seed), options).array for seed in range(24)]
     name = TINY[task].row
     alone = np.stack([pipeline.run([view])[0][name] for view in views])
-    assert len(set(alone.reshape(len(views), -1).argmax(1).tolist())) > 1
+    assert np.ptp(alone, axis=0).max() > 0.01 * np.abs(alone).max()  # the inputs are told apart
     for size in (2, 3, 16):
         rows = [row for i in range(0, len(views), size) for row in pipeline.run(views[i : i + size])]
         batched = np.stack([row[name] for row in rows])

@@ -215,7 +215,7 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
         422,
         "and scores or logits",
     ),
-    ("no picture", {"inputs": [image(b"text")]}, 415, "no picture starts"),
+    ("no picture", {"inputs": [image(b"text")]}, 415, "unrecognized image format"),
 ]
 
 

@@ -60,7 +60,7 @@ SENSES: dict[str, tuple[Callable[[int, Generator], bytes], str, str]] = {
     "pointcloud": (
         blob,
         "ply",
-        "--points 64 --size 24 --view-width 8 --fusion-width 16 --heads 2 --neighbors 8 --stretch 0.1",
+        "--epochs 12 --points 64 --size 24 --view-width 8 --fusion-width 16 --heads 2 --neighbors 8 --stretch 0.1",
     ),
 }
 
