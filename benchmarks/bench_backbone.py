@@ -193,7 +193,7 @@ def arguments() -> argparse.Namespace:
 
 def start_as_engines_do() -> None:
     """This program anew where it has not their environment: libraries read it as they are loaded."""
-    from service.engine.nursery import engine_environment  # not to be had on a machine for GPU runs alone
+    from service.engine.fork_server import engine_environment  # not to be had on a machine for GPU runs alone
 
     environment = engine_environment()
     if not environment.keys() <= os.environ.keys():

@@ -22,7 +22,7 @@ from preprocessors.histories.weather_options import WeatherOptions
 from preprocessors.weather import WeatherPreprocessor
 from service.answers import npy_bytes
 from service.decoding import KEPT
-from service.engine.nursery import PATIENCE, thrift
+from service.engine.fork_server import OPENMP_ENVIRONMENT, malloc_environment
 from service.json_answer import to_json
 
 STATIONS, HOURS, AHEAD, ROUNDS = 3850, 48, 24, 60
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    environment = {**thrift(KEPT), **PATIENCE, "OMP_NUM_THREADS": "1"}
+    environment = {**malloc_environment(KEPT), **OPENMP_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
     if any(os.environ.get(name) != value for name, value in environment.items()):  # read when a process starts
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.bench_weather_io"], {**os.environ, **environment})
     main()

@@ -113,7 +113,7 @@ class AudioPreprocessor(Preprocessor[AudioOptions]):
     def blank(self) -> Array:
         return np.zeros(self.window_samples, np.float32)
 
-    def specimen(self) -> bytes:
+    def example(self) -> bytes:
         """As long as a window, at half the rate, so that it is resampled."""
         file = BytesIO()
         with wave.open(file, "wb") as recording:

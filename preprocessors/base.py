@@ -105,7 +105,7 @@ class Preprocessor(Generic[OptionsT]):
         """A view of the right shape, to warm a model up with."""
         raise NotImplementedError
 
-    def specimen(self) -> bytes | None:
+    def example(self) -> bytes | None:
         """A small file that it reads. Every decode worker tries it before the first one comes, which would take several
         times as long as those after it. None where there is no such file.
         """

@@ -74,7 +74,7 @@ class ImagePreprocessor(Preprocessor[ImageOptions]):
     def blank(self) -> Array:
         return np.zeros((self.size, self.size, 3), np.uint8)
 
-    def specimen(self) -> bytes:
+    def example(self) -> bytes:
         file = BytesIO()
         Image.new("RGB", (2 * self.size, self.size)).save(file, "JPEG")
         return file.getvalue()

@@ -139,7 +139,7 @@ class PointCloudPreprocessor(Preprocessor[PointCloudOptions]):
         """Points in the unit sphere, always the same ones."""
         return self.view(np.random.default_rng(0).uniform(-0.5, 0.5, (self.points, 3 + len(self.attributes))))
 
-    def specimen(self) -> bytes:
+    def example(self) -> bytes:
         """A binary PLY of the blank view."""
         rows = self.blank()
         properties = "".join(f"property float {name}\n" for name in ("x", "y", "z", *self.attributes))

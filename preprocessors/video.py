@@ -14,19 +14,19 @@ import numpy as np
 
 from preprocessors.base import Array, Preprocessor, Sample
 from preprocessors.container import file_format
-from preprocessors.films.bilinear import Raster, resized_part
-from preprocessors.films.clip import Clip, clip_frames
-from preprocessors.films.decord_reader import DecordReader
-from preprocessors.films.frame_index import FrameIndex
-from preprocessors.films.video_reader import VideoReader
 from preprocessors.image import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessor, unit_range
+from preprocessors.videos.bilinear import Raster, resized_part
+from preprocessors.videos.clip import Clip, clip_frames
+from preprocessors.videos.decord_reader import DecordReader
+from preprocessors.videos.frame_index import FrameIndex
+from preprocessors.videos.video_reader import VideoReader
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 DECODERS: dict[str, type[VideoReader]] = {"pyav": VideoReader, "decord": DecordReader}
 LAYOUTS = ("grid", "reshape")
-SPECIMEN_SIDE = 64
+EXAMPLE_SIDE = 64
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,10 @@ class VideoPreprocessor(Preprocessor[VideoOptions]):
     def blank(self) -> Array:
         return np.zeros((self.frames, self.size, self.size, 3), np.uint8)
 
-    def specimen(self) -> bytes:
-        file, black = BytesIO(), np.zeros((SPECIMEN_SIDE, SPECIMEN_SIDE, 3), np.uint8)
+    def example(self) -> bytes:
+        file, black = BytesIO(), np.zeros((EXAMPLE_SIDE, EXAMPLE_SIDE, 3), np.uint8)
         with av.open(file, "w", format="mp4") as container:
-            stream = container.add_stream("mpeg4", rate=8, width=SPECIMEN_SIDE, height=SPECIMEN_SIDE)
+            stream = container.add_stream("mpeg4", rate=8, width=EXAMPLE_SIDE, height=EXAMPLE_SIDE)
             for _ in range(self.frames):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(black)))
             container.mux(stream.encode())

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 FACTS = 5  # columns of a view before the values
 DEGREES_PER_HOUR = 15
-SPECIMEN_PLACES = {name: np.arange(3.0) for name in ("latitude", "longitude", "elevation")}
-SPECIMEN_VALUE = 5.0  # in degrees as in metres a second nothing unusual
+EXAMPLE_PLACES = {name: np.arange(3.0) for name in ("latitude", "longitude", "elevation")}
+EXAMPLE_VALUE = 5.0  # in degrees as in metres a second nothing unusual
 
 
 @dataclass(frozen=True)
@@ -184,13 +184,13 @@ class WeatherPreprocessor(Preprocessor[WeatherOptions]):
         stations = Stations.of(names, latitude=latitude, longitude=longitude, elevation=elevation)
         return self.rows(np.zeros((self.history, count)), 0, stations)
 
-    def specimen(self) -> bytes:
+    def example(self) -> bytes:
         """The known network, or three stations, in steady weather."""
-        stations = self.known.network if self.stations else Stations.of(("a", "b", "c"), **SPECIMEN_PLACES)
+        stations = self.known.network if self.stations else Stations.of(("a", "b", "c"), **EXAMPLE_PLACES)
         columns = ("latitude", "longitude", "elevation")
         facts = {"variable": self.variable, "units": variable(self.variable).canonical, "stations": stations.ids}
         places = {name: getattr(stations, name).tolist() for name in columns}
-        series = np.full((self.history, len(stations)), SPECIMEN_VALUE).tolist()
+        series = np.full((self.history, len(stations)), EXAMPLE_VALUE).tolist()
         return json.dumps({**facts, **places, "start_time": iso(EPOCH), "series": series}).encode()
 
     def collate(self, views: Sequence[Array], empty: "Empty | None" = None) -> "Tensor":

@@ -2,12 +2,12 @@
 
 import sys
 
-from service.engine import head_start
+from service.engine import prestart
 
 
 def main() -> None:
     if sys.argv[1:2] == ["serve"]:
-        head_start.begin()
+        prestart.begin()
     from service.cli import app  # a second, in which the other process begins to import torch
 
     app()

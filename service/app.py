@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service import errors, front_door
+from service import errors, middleware_stack
 from service.catalogue import catalogue_router
 from service.engine.base import Load
 from service.health import health_router
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None, announce: Announce | None = Non
         metrics_router(runtime.metrics),
     ]
     app.router.routes[:0] = [route for router in routers for route in router.routes]  # included, they are found slowly
-    front_door.install(app, runtime)
+    middleware_stack.install(app, runtime)
 
     _document_problems(app)
 

@@ -1,6 +1,6 @@
 """What is known of the request that is being served, wherever work is done for it.
 
-The front door sets it, and it follows the request into the tasks that are started for it.
+`Deadlines` sets it, and it follows the request into the tasks that are started for it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class Call:
     model: str | None = None
 
     def take_place(self) -> Reservation | None:
-        """The place that the front door kept, the first time only."""
+        """The place that the gate kept, the first time only."""
         place, self.place = self.place, None
         return place
 

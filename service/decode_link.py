@@ -11,7 +11,7 @@ from service.answer_reader import AnswerReader
 from service.decode_worker import TAKEN, Preparation
 from service.engine.arena import Arena
 from service.engine.channel import arrived
-from service.engine.nursery import Nursery
+from service.engine.fork_server import ForkServer
 from service.parcel import KEPT, NOTICE, packed, unpacked_answer
 
 END_PATIENCE_S = 5.0
@@ -38,7 +38,7 @@ class DecodeLink:
     Files and samples lie in memory that both share; only notices of eight bytes go through the socket.
     """
 
-    def __init__(self, nursery: Nursery) -> None:
+    def __init__(self, fork_server: ForkServer) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
@@ -48,7 +48,7 @@ class DecodeLink:
         self._reader = AnswerReader()
         self._closed = False
         try:
-            self.process = nursery.fork([theirs.fileno(), mark.fd, self._inbox.fd, self._outbox.fd])
+            self.process = fork_server.fork([theirs.fileno(), mark.fd, self._inbox.fd, self._outbox.fd])
         except BaseException:
             self._close()
             raise

@@ -19,7 +19,7 @@ from service.engine.arena import Arena, Block
 from service.logs import LogFormat, configure
 from service.parcel import NOTICE, packed, unpacked_order
 
-COURTESY = 5  # niceness beyond that of other forks: where cores are few, the engine goes first
+NICENESS = 5  # niceness beyond that of other forks: where cores are few, the engine goes first
 TAKEN: Block = (1, "|u1", (), 0)  # in the memory shared with the server: a file has come, and is being decoded
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ class Preparation(NamedTuple):
     log_format: LogFormat = LogFormat.TEXT
 
 
-class Rehearsal(NamedTuple):
-    """In place of options: decode the preprocessor's specimen, not the payload."""
+class WarmUp(NamedTuple):
+    """In place of options: decode the preprocessor's example, not the payload."""
 
     options: Any
 
@@ -57,7 +57,7 @@ def main(fds: Sequence[int]) -> int:
 
 
 def prepared(outbox: Arena, preparation: Preparation) -> bytes:
-    os.nice(COURTESY)
+    os.nice(NICENESS)
     prepare_log(preparation.log_level, preparation.log_format)
     for module in preparation.modules:
         import_module(module)
@@ -113,8 +113,8 @@ def preprocessor_of(pickled: bytes) -> Preprocessor[Any]:
 def decode_here(pickled: bytes, payload: bytes, options: Any) -> Sample:
     """Only PayloadError leaves: another exception may not survive the way to the server."""
     preprocessor = preprocessor_of(pickled)
-    if isinstance(options, Rehearsal):
-        payload, options = preprocessor.specimen() or b"", options.options
+    if isinstance(options, WarmUp):
+        payload, options = preprocessor.example() or b"", options.options
     try:
         return preprocessor.decode(payload, options)
     except PayloadError:

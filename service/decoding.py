@@ -7,8 +7,8 @@ from typing import Any, NoReturn, Self
 from preprocessors.base import PayloadError, Preprocessor, Sample, TooLarge, UndecodableInput
 from service.cpu_timeout import CpuTimeout
 from service.decode_link import DecodeLink, DecodeWorkerLost
-from service.decode_worker import Preparation, Rehearsal
-from service.engine.nursery import Nursery
+from service.decode_worker import Preparation, WarmUp
+from service.engine.fork_server import ForkServer
 from service.worker_starts import WorkerStarts
 
 START_PATIENCE_S = 60.0
@@ -33,11 +33,11 @@ class DecodePool:
     def __init__(self, workers: int, timeout_s: float, preparation: Preparation) -> None:
         self.workers, self.timeout_s = workers, timeout_s
         self._preparation = preparation
-        self._nursery = Nursery("service.decode_worker:main", preparation.modules, KEPT)
+        self._fork_server = ForkServer("service.decode_worker:main", preparation.modules, KEPT)
         self._free: list[DecodeLink | None] = [None] * workers  # None: there is room for a worker
         self._places = asyncio.Semaphore(workers)  # as many as there are free; it lets callers in as they came
         self._links: set[DecodeLink] = set()
-        self._burials: set[asyncio.Task[None]] = set()
+        self._reaping: set[asyncio.Task[None]] = set()
         self._starts = WorkerStarts()
         self._filling: asyncio.Task[None] | None = None
         self._closed = False
@@ -49,9 +49,9 @@ class DecodePool:
         await self.close()
 
     @property
-    def cradle(self) -> int | None:
+    def fork_server_pid(self) -> int | None:
         """The process id of what the workers are forked from."""
-        return self._nursery.pid
+        return self._fork_server.pid
 
     def check(self) -> None:
         """Raises DecodersUnavailable where workers cannot be started. Whoever asks has those started that are lost."""
@@ -86,13 +86,13 @@ class DecodePool:
             return answer
         raise DecodersUnavailable("the decode workers fail to start: see the server log, and retry later")
 
-    async def rehearse(self, preprocessor: Preprocessor[Any]) -> Sample | None:
-        """Have every worker that is idle decode a specimen, so that the first file takes no longer than others.
+    async def warm_up(self, preprocessor: Preprocessor[Any]) -> Sample | None:
+        """Have every worker that is idle decode an example, so that the first file takes no longer than others.
 
         Returns what came of it, if anything did.
         """
-        rehearsal = Rehearsal(preprocessor.option_type())
-        decodes = [self.decode(preprocessor, b"", rehearsal) for _ in self._free]
+        warm_up = WarmUp(preprocessor.option_type())
+        decodes = [self.decode(preprocessor, b"", warm_up) for _ in self._free]
         outcomes = await asyncio.gather(*decodes, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -108,9 +108,9 @@ class DecodePool:
         for link in self._links:
             link.kill()
         await asyncio.gather(*(link.ended() for link in self._links))
-        while self._burials:
-            await asyncio.wait(self._burials)
-        await self._nursery.close()
+        while self._reaping:
+            await asyncio.wait(self._reaping)
+        await self._fork_server.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -139,7 +139,7 @@ class DecodePool:
                 return self._places.release()
             room = self._free.pop(vacant)
             if room is not None:
-                await self._bury(room)
+                await self._reap(room)
             else:
                 await self._fill_room()
 
@@ -174,7 +174,7 @@ class DecodePool:
         try:
             self._check_open()
             with self._starts.attempt():
-                link = DecodeLink(self._nursery)
+                link = DecodeLink(self._fork_server)
                 self._links.add(link)
                 async with asyncio.timeout(START_PATIENCE_S):
                     await link.start(self._preparation)
@@ -203,11 +203,11 @@ class DecodePool:
 
     def _retire(self, link: DecodeLink | None) -> None:
         """Have a worker ended; its room is given to others once it has."""
-        burial = asyncio.create_task(self._bury(link))
-        self._burials.add(burial)
-        burial.add_done_callback(self._burials.discard)
+        reaping = asyncio.create_task(self._reap(link))
+        self._reaping.add(reaping)
+        reaping.add_done_callback(self._reaping.discard)
 
-    async def _bury(self, link: DecodeLink | None) -> None:
+    async def _reap(self, link: DecodeLink | None) -> None:
         if link is not None:
             link.kill()
             await link.ended()

@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from service.admission import Admission
 from service.engine.base import Engine, ModelInfo
+from service.open_requests import OpenRequests
 from service.priority import Priority
-from service.traffic import Traffic
 
 PREFIX = "unireplknet"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -52,10 +52,14 @@ class Metrics:
         self._sizes(model).observe(size)
 
     def watch(
-        self, admission: Admission, traffic: Traffic, engine: Engine, models: Callable[[], Iterable[ModelInfo]]
+        self,
+        admission: Admission,
+        open_requests: OpenRequests,
+        engine: Engine,
+        models: Callable[[], Iterable[ModelInfo]],
     ) -> None:
         """Read what waits, what the engine takes and what is served whenever somebody asks."""
-        self._gauge("open_requests", "Open requests", lambda: traffic.open_calls)
+        self._gauge("open_requests", "Open requests", lambda: open_requests.open_calls)
         self._gauge("waiting_items", "Samples queued or in progress", lambda: admission.load.items)
         self._gauge("waiting_bytes", "Bytes queued or in progress", lambda: admission.load.bytes)
         wait = "Predicted seconds that one more request would wait; scale by this"

@@ -25,6 +25,7 @@ from service.lane import Prediction
 from service.loading import CHECKPOINTS
 from service.metrics import Metrics
 from service.model_statistics import Statistics
+from service.open_requests import OpenRequests
 from service.priority import Priority
 from service.repository import Repository
 from service.scheduler import Scheduler
@@ -33,7 +34,6 @@ from service.slots import Slots
 from service.sources import Sources
 from service.tasks import TASKS
 from service.tracing import spans_of
-from service.traffic import Traffic
 
 Announce = Callable[[list[ModelInfo]], None]
 
@@ -83,18 +83,18 @@ class Runtime:
         self.settings = settings
         self.ready = False
         self.fault: str | None = None
-        self.traffic = Traffic()
+        self.open_requests = OpenRequests()
         self.metrics = Metrics()
         self.statistics = Statistics()
         self.spans = spans_of()
         self.engine: Engine = ENGINES[settings.engine](settings, engine_options(settings), load)
         self.scheduler = Scheduler(self.engine, settings.max_batch_size, settings.max_batch_elements, self._note_batch)
-        self.repository = Repository(self.engine, self._rehearse, self._forget)
+        self.repository = Repository(self.engine, self._warm_up, self._forget)
         self.sources = Sources(settings.checkpoints)
         self.estimates = Estimates(self.scheduler.costs, settings.max_batch_size)
         bounds = Bounds(settings.max_queue, settings.max_queue_bytes, settings.max_queue_wait_s)
         self.admission = Admission(bounds, settings.decode_workers)
-        self.metrics.watch(self.admission, self.traffic, self.engine, lambda: self.models.values())
+        self.metrics.watch(self.admission, self.open_requests, self.engine, lambda: self.models.values())
         self.decode_slots = Slots(settings.decode_workers, EXPRESS_WORKERS)
         self.decoding = DecodePool(
             settings.decode_workers + EXPRESS_WORKERS,
@@ -114,7 +114,7 @@ class Runtime:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Whatever fails to close, the rest is closed. What came last goes first."""
-        self.ready, self.traffic.leaving, self.traffic.draining = False, True, True
+        self.ready, self.open_requests.leaving, self.open_requests.draining = False, True, True
         async with AsyncExitStack() as closing:
             if self.spans is not None:
                 closing.push_async_callback(asyncio.to_thread, self.spans.close)
@@ -140,24 +140,24 @@ class Runtime:
         started = time.perf_counter()
         loaded, _ = await asyncio.gather(self.engine.start(), self.decoding.start())
         for model in loaded.models.values():
-            await self._rehearse(model)
+            await self._warm_up(model)
         self.repository.open()
         self.ready = True
-        if not self.traffic.leaving:
+        if not self.open_requests.leaving:
             log.info("ready with %s after %.1f s", ", ".join(self.models), time.perf_counter() - started)
             self.announce(list(self.models.values()))
 
-    async def _rehearse(self, model: ModelInfo) -> None:
-        """Answer a specimen, and time the smallest batch and the largest: the first requests are not slower than
+    async def _warm_up(self, model: ModelInfo) -> None:
+        """Answer an example, and time the smallest batch and the largest: the first requests are not slower than
         others, nor admitted by guesses."""
-        sample = await self.decoding.rehearse(model.preprocessor)
+        sample = await self.decoding.warm_up(model.preprocessor)
         if sample is not None:
             await self._answer(model, sample)
         for size in self.settings.warm_up_sizes:
             await self.scheduler.submit(model.key, [model.preprocessor.blank()] * size, Priority.BULK)
 
     async def _answer(self, model: ModelInfo, sample: Sample) -> None:
-        """As a request would be. A specimen that a model cannot answer is no reason not to serve it."""
+        """As a request would be. An example that a model cannot answer is no reason not to serve it."""
         try:
             predictions = await self.scheduler.submit(model.key, sample.views, Priority.BULK)
             rows = [prediction.row for prediction in predictions]
@@ -199,7 +199,7 @@ class Runtime:
     def check_open(self) -> None:
         """The same, and once the server was told to end: who was let in before is answered, but nobody should come."""
         self.check_ready()
-        if self.traffic.leaving:
+        if self.open_requests.leaving:
             raise draining()
 
     async def check_working(self) -> None:

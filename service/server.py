@@ -17,7 +17,7 @@ from service import logs
 from service.app import create_app
 from service.connection import Connection
 from service.console import show_serving
-from service.engine import head_start
+from service.engine import prestart
 from service.engine.base import Load, ModelInfo
 from service.listening import listening
 from service.loading import CHECKPOINTS
@@ -48,10 +48,10 @@ class DrainingServer(uvicorn.Server):
         yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        traffic = self.runtime.traffic
-        if traffic.leaving:
+        open_requests = self.runtime.open_requests
+        if open_requests.leaving:
             os._exit(128 + sig)  # workers and engines end with this process
-        traffic.leaving = True
+        open_requests.leaving = True
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
@@ -63,7 +63,7 @@ class DrainingServer(uvicorn.Server):
         await super().main_loop()
         # What never was ready, no proxy sends anything to
         await asyncio.sleep(max(UNDER_WAY_S, notice_s if self.runtime.ready else 0.0))
-        await self.runtime.traffic.drain(self.runtime.settings.drain_timeout_s)
+        await self.runtime.open_requests.drain(self.runtime.settings.drain_timeout_s)
 
 
 def run_server(settings: Settings, load: Load = CHECKPOINTS) -> None:
@@ -80,7 +80,7 @@ def run_server(settings: Settings, load: Load = CHECKPOINTS) -> None:
         _announce(sockets[0], models, settings.log_format)
 
     app = create_app(settings, announce, load)
-    head_start.end()  # another kind of engine has no use for it
+    prestart.end()  # another kind of engine has no use for it
     config = uvicorn.Config(
         app,
         http=Connection,

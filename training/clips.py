@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from preprocessors.base import Array
-from preprocessors.films.clip import clip_frames
 from preprocessors.video import DECODERS, VideoPreprocessor
+from preprocessors.videos.clip import clip_frames
 from training.pictures import random_crop_box
 
 KEPT_SCALE = 1.3  # short side kept in memory, over that of the served frames

@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.reliability.media import AUDIO, CLOUD, IMAGE, VIDEO, WEATHER
 from tests.cloud_headers import npy_header, pcd_header, ply_header, zipped
-from tests.films import film
 from tests.recordings import sound_file
+from tests.videos import film
 
 SIDE = 60_000
 HOUR_S, RATE = 3600, 8000

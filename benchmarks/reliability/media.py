@@ -6,9 +6,9 @@ import numpy as np
 
 from benchmarks.reliability.corpus import radar
 from tests import clouds, histories
-from tests.films import film
 from tests.recordings import chirp, sound_file, sound_track
 from tests.tiny import encoded, picture, weather
+from tests.videos import film
 
 IMAGE, AUDIO, VIDEO = "/classify/image", "/classify/audio", "/classify/video"
 CLOUD, WEATHER = "/classify/pointcloud", "/forecast/weather"

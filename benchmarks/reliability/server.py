@@ -16,7 +16,7 @@ from service.bench.open_loop import Generator
 from service.bench.shot import Address, Shot
 
 WATCHED = "benchmarks.reliability.watched_server"
-CRADLE = "service.engine.worker:main"  # in its command line; decode workers are forked from another one
+FORK_SERVER = "service.engine.worker:main"  # in its command line; decode workers are forked from another one
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Server:
 
     def engine(self) -> psutil.Process | None:
         """The process that computes: the child of the one that engines are forked from."""
-        forks = [process for process in self.processes if CRADLE in _or_zero(_command, process, "")]
+        forks = [process for process in self.processes if FORK_SERVER in _or_zero(_command, process, "")]
         parents = {process.pid for process in forks}
         return next((process for process in forks if _or_zero(psutil.Process.ppid, process) in parents), None)
 

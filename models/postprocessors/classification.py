@@ -34,7 +34,7 @@ def sigmoid(logits: Scores) -> Scores:
 
 def highest(scores: Scores, count: int) -> list[tuple[int, float]]:
     """Place and value of the `count` highest of (classes,) scores, from the highest on; of equal ones the first comes
-    first. Calls numpy as little as can be: for few classes, and few of many, that is what takes the time.
+    first. Deadlines numpy as little as can be: for few classes, and few of many, that is what takes the time.
     """
     places = np.argpartition(scores, len(scores) - count)[len(scores) - count :]
     found = zip(places.tolist(), scores[places].tolist(), strict=True)

@@ -17,7 +17,7 @@ from service.engine.base import EngineOptions, Load, Loaded, ModelInfo, WorkerLo
 from service.engine.channel import CHUNK, Kind, Unframer, arrived, encoded
 from service.engine.error_wire import from_wire
 from service.engine.expectations import Expectations, Work
-from service.engine.nursery import ForkedProcess, Nursery
+from service.engine.fork_server import ForkedProcess, ForkServer
 from service.engine.order import written_order
 from service.engine.question import Question
 from service.engine.watch import Watch
@@ -34,7 +34,7 @@ class EngineLink:
     when they are ready. memory: bytes in use by kind, as of the last heartbeat. expectations: learn from it.
     """
 
-    def __init__(self, nursery: Nursery, options: EngineOptions, expectations: Expectations) -> None:
+    def __init__(self, fork_server: ForkServer, options: EngineOptions, expectations: Expectations) -> None:
         self._options, self._expectations = options, expectations
         self._loop = asyncio.get_running_loop()
         self.loaded: asyncio.Future[Loaded] = self._loop.create_future()
@@ -49,7 +49,7 @@ class EngineLink:
         self._slots = [Slot(Arena(), Arena()) for _ in range(options.depth)]
         self._free = deque(range(options.depth))
         self._unframer = Unframer()
-        self._socket, self.process = self._fork(nursery)
+        self._socket, self.process = self._fork(fork_server)
         self._loop.add_reader(self._socket, self._receive)
         self._heartbeat: asyncio.TimerHandle | None = None
         self.watch = Watch(self._first, lambda: self.process.pid, self._hung)
@@ -151,13 +151,13 @@ class EngineLink:
                 future.set_exception(WorkerLost(reason, self.start_s))
                 future.exception()  # it may be that nobody waits any more
 
-    def _fork(self, nursery: Nursery) -> tuple[socket.socket, ForkedProcess]:
+    def _fork(self, fork_server: ForkServer) -> tuple[socket.socket, ForkedProcess]:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         arenas = (arena.fd for slot in self._slots for arena in (slot.inbox, slot.outbox))
         with theirs:
             try:
-                return ours, nursery.fork([theirs.fileno(), *arenas])
+                return ours, fork_server.fork([theirs.fileno(), *arenas])
             except BaseException:
                 ours.close()
                 for slot in self._slots:

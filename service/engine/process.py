@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from models.postprocessors.base import Row
 from preprocessors.base import Array
-from service.engine import head_start
+from service.engine import prestart
 from service.engine.base import (
     EngineOptions,
     EngineState,
@@ -22,10 +22,10 @@ from service.engine.base import (
     find,
 )
 from service.engine.expectations import Expectations, Work
+from service.engine.fork_server import ForkServer
 from service.engine.link import EngineLink
-from service.engine.nursery import Nursery
+from service.engine.reload import Reload
 from service.engine.restoration import Restoration
-from service.engine.roster import Roster
 from service.loading import CHECKPOINTS
 from service.settings import Settings
 
@@ -37,7 +37,7 @@ USUAL = EngineOptions()
 class ProcessEngine:
     """Batches go through shared memory, and this process never holds the weights. Belongs to one event loop.
 
-    device: overrides that of the settings, for one engine per device. nursery: where its processes are forked from;
+    device: overrides that of the settings, for one engine per device. fork_server: where its processes are forked from;
     engines may share one, and whoever made it closes it. on_lost: is told whenever the process dies or hangs.
     """
 
@@ -47,7 +47,7 @@ class ProcessEngine:
         device: str | None = None,
         *,
         options: EngineOptions = USUAL,
-        nursery: Nursery | None = None,
+        fork_server: ForkServer | None = None,
         load: Load = CHECKPOINTS,
         on_lost: OnLost | None = None,
     ) -> None:
@@ -56,7 +56,7 @@ class ProcessEngine:
         self.loaded = Loaded({})
         self._settings = settings.model_copy(update={"device": device}) if device else settings
         self._options, self._load, self._on_lost = options, load, on_lost
-        self._nursery, self._own_nursery = nursery or head_start.taken(), nursery is None
+        self._fork_server, self._own_fork_server = fork_server or prestart.taken(), fork_server is None
         self._usual_start_s = 1.0
         self._room = asyncio.Semaphore(options.depth)
         self._link: EngineLink | None = None
@@ -182,8 +182,8 @@ class ProcessEngine:
         if self._link is not None:
             await self._link.drain()
             await self._stop(self._link)
-        if self._own_nursery:
-            await self._nursery.close()
+        if self._own_fork_server:
+            await self._fork_server.close()
 
     def _current(self) -> EngineLink:
         if self._link is None or not self.alive:
@@ -191,7 +191,7 @@ class ProcessEngine:
         return self._link
 
     async def _launch(self, load: Load) -> Loaded:
-        self._link = link = EngineLink(self._nursery, self._options, self._expectations)
+        self._link = link = EngineLink(self._fork_server, self._options, self._expectations)
         try:
             async with asyncio.timeout(self._options.start_timeout_s):
                 loaded = await link.load(load, self._settings)
@@ -228,7 +228,7 @@ class ProcessEngine:
             await asyncio.sleep(self._options.backoff_s(failures))
             failures += 1
             try:
-                loaded = await self._launch(Roster.of(self._wanted, self._load))
+                loaded = await self._launch(Reload.of(self._wanted, self._load))
             except Exception as error:
                 self._last_error = str(error)
                 log.error("the inference process could not be restarted: %s", error)

@@ -13,8 +13,8 @@ import torch
 from models.predictor import resolve_device
 from preprocessors.base import Array
 from service import logs
-from service.engine.additions import Additions
 from service.engine.arena import Arena, Block, Slot
+from service.engine.background_loader import BackgroundLoader
 from service.engine.base import Load, Loaded, OutOfMemory, find
 from service.engine.channel import Kind, Sender, encoded, messages
 from service.engine.cpu_limit import cpu_limit
@@ -64,13 +64,13 @@ def serve(connection: socket.socket, slots: Sequence[Slot]) -> int:
         return LOAD_FAILED
     send = Sender(connection)
     send(encoded(Kind.LOADED, pickle.dumps(loaded)))
-    additions = Additions(pipelines, runs, settings, device, send)
+    background_loader = BackgroundLoader(pipelines, runs, settings, device, send)
     answers: dict[Kind, Callable[..., bytes | None]] = {
         Kind.RUN: Runner(runs, slots, device).run,
         Kind.PING: lambda: encoded(Kind.PONG, orjson.dumps(memory_in_use())),
-        Kind.ADD: additions.begin,
-        Kind.WARM_UP: additions.warm_up,
-        Kind.REMOVE: additions.remove,
+        Kind.ADD: background_loader.begin,
+        Kind.WARM_UP: background_loader.warm_up,
+        Kind.REMOVE: background_loader.remove,
     }
     for kind, body in inbound:
         answer = answers[kind](*orjson.loads(body or b"[]"))

@@ -9,7 +9,7 @@ import yaml
 
 from service.admission import Admission, Bounds
 from service.metrics import Metrics
-from service.traffic import Traffic
+from service.open_requests import OpenRequests
 from tests.service.fake_engine import FakeEngine
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
@@ -46,7 +46,7 @@ def told_series() -> dict[str, set[str]]:
     metrics, engine = Metrics(), FakeEngine()
     engine.memory = {"resident": 1.0}
     model: Any = SimpleNamespace(name="m", version="v", path="classify/image")
-    metrics.watch(Admission(Bounds(8)), Traffic(), engine, lambda: [model])
+    metrics.watch(Admission(Bounds(8)), OpenRequests(), engine, lambda: [model])
     metrics.answered("classify/image", 429, 0.1, "overloaded")
     metrics.perceived("m", 0.1, 0.1)
     metrics.batch("m", 1, 0.1)

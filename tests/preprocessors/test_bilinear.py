@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from preprocessors.films.bilinear import resized_part
+from preprocessors.videos.bilinear import resized_part
 
 SIZES = [((48, 64), (30, 40)), ((31, 17), (64, 64)), ((1, 7), (5, 35)), ((720, 405), (398, 224)), ((9, 9), (9, 9))]
 OPENCV = [1060683383, 3272855489, 863740230, 173004860, 1271842235]  # crc32 of what cv2.resize 5.0 makes of the noise

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from preprocessors.films.clip import centred_clip, clip_frames, dense_clips
+from preprocessors.videos.clip import centred_clip, clip_frames, dense_clips
 from tests.conftest import SharedPath
 
 

@@ -22,7 +22,7 @@ from preprocessors.container import (
     open_container,
 )
 from preprocessors.video import VideoOptions, VideoPreprocessor
-from tests.films import ENCODINGS, film
+from tests.videos import ENCODINGS, film
 
 PREPROCESSOR = VideoPreprocessor(frames=4, size=32, grid=(2, 2))
 DEMUXERS = {

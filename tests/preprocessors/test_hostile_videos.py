@@ -14,7 +14,7 @@ import pytest
 from preprocessors.base import PayloadError, TooLarge, UndecodableInput
 from preprocessors.video import VideoOptions, VideoPreprocessor
 from tests.conftest import SharedPath
-from tests.films import film
+from tests.videos import film
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREPROCESSOR = VideoPreprocessor(frames=4, size=32, grid=(2, 2))

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from preprocessors.base import UnsupportedFormat
-from preprocessors.films import decord_reader
-from preprocessors.films.bilinear import resized_part
-from preprocessors.films.clip import centred_clip, dense_clips
-from preprocessors.films.video_reader import VideoReader
 from preprocessors.video import DECODERS, VideoOptions, VideoPreprocessor
+from preprocessors.videos import decord_reader
+from preprocessors.videos.bilinear import resized_part
+from preprocessors.videos.clip import centred_clip, dense_clips
+from preprocessors.videos.video_reader import VideoReader
 from tests.conftest import SharedPath
-from tests.films import ENCODINGS, film, scenery, turned
+from tests.videos import ENCODINGS, film, scenery, turned
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = VideoPreprocessor(frames=4, stride=2, size=32, grid=(2, 2))

@@ -8,11 +8,11 @@ import pytest
 
 from preprocessors.base import PayloadError, TooLarge, UndecodableInput
 from preprocessors.container import file_format
-from preprocessors.films import video_reader
-from preprocessors.films.decord_reader import TRUSTED, DecordReader
-from preprocessors.films.video_reader import VideoReader
+from preprocessors.videos import video_reader
+from preprocessors.videos.decord_reader import TRUSTED, DecordReader
+from preprocessors.videos.video_reader import VideoReader
 from tests.conftest import SharedPath
-from tests.films import ENCODINGS, TURNS, film, number_in, scenery, turned
+from tests.videos import ENCODINGS, TURNS, film, number_in, scenery, turned
 
 FRAMES = 100
 SCATTERED = [77, 3, 99, 0, 50, 51, 49, 24, 23, 98, 3, -1]

@@ -60,18 +60,18 @@ FAULTS: dict[bytes, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class RehearsedPreprocessor(Preprocessor[None]):
-    """trace: a file to which every decode of a specimen appends the id of its process. fault: a key of FAULTS."""
+    """trace: a file to which every decode of an example appends the id of its process. fault: a key of FAULTS."""
 
     option_type: ClassVar[type] = type(None)
 
     trace: Path
     fault: bytes = b""
 
-    def specimen(self) -> bytes:
-        return b"specimen"
+    def example(self) -> bytes:
+        return b"example"
 
     def decode(self, payload: bytes, options: None) -> Sample:
-        if payload == self.specimen():
+        if payload == self.example():
             with self.trace.open("a") as file:
                 file.write(f"{os.getpid()}\n")
             FAULTS[self.fault]()

@@ -23,7 +23,7 @@ def read(item: Any, module: str = "preprocessors.image") -> Any:
     return AnswerReader(module).read(pickled, [bytearray(buffer.raw()) for buffer in buffers])
 
 
-class Calls:
+class Deadlines:
     """Pickled, it is a call."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
@@ -61,7 +61,7 @@ def test_numbers_of_numpy_and_arrays_that_have_gaps_arrive() -> None:
 def test_nothing_that_is_sent_is_run(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     for function, argument in ((os.system, f"touch {trace}"), (subprocess.run, ["touch", str(trace)]), (eval, "1")):
-        for item in (Calls(function, argument), Sample((), {}, Calls(function, argument))):
+        for item in (Deadlines(function, argument), Sample((), {}, Deadlines(function, argument))):
             with pytest.raises(pickle.UnpicklingError, match="a decode worker sent"):
                 read(item)
     assert not trace.exists()
@@ -76,7 +76,7 @@ def test_nothing_that_is_sent_is_run(tmp_path: Path) -> None:
         ("preprocessors.base", "Preprocessor"),
         ("preprocessors_of_others", "Sample"),
         ("numpy", "load"),
-        ("service.decode_worker", "Rehearsal"),
+        ("service.decode_worker", "WarmUp"),
     ],
 )
 def test_nothing_but_data_can_be_named(module: str, name: str) -> None:

@@ -7,12 +7,12 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope
 
 from service.call import Call, current_call
-from service.calls import Calls
+from service.deadlines import Deadlines
 from service.errors import CLIENT_CLOSED_REQUEST
 from service.middleware import BodyLimit
+from service.open_requests import OpenRequests
 from service.priority import Priority
 from service.scheduler import Scheduler
-from service.traffic import Traffic
 from tests.service.asgi import Client, Endpoint, answering, outside, read_all
 from tests.service.fake_engine import FakeEngine, view
 
@@ -25,8 +25,10 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def calls(endpoint: Endpoint, traffic: Traffic | None = None, timeout_s: float = 60, most_s: float = 300) -> ASGIApp:
-    return outside(Calls(answering(endpoint), traffic or Traffic(), timeout_s, most_s))
+def calls(
+    endpoint: Endpoint, open_requests: OpenRequests | None = None, timeout_s: float = 60, most_s: float = 300
+) -> ASGIApp:
+    return outside(Deadlines(answering(endpoint), open_requests or OpenRequests(), timeout_s, most_s))
 
 
 async def for_ever(scope: Scope, receive: Receive) -> None:
@@ -129,7 +131,7 @@ def test_a_client_that_takes_its_answer_and_leaves_is_no_departure() -> None:
                 await asyncio.sleep(0)
             finished.append(True)
 
-        reply = await Client().ask(outside(Calls(app, Traffic(), 60, 60)))
+        reply = await Client().ask(outside(Deadlines(app, OpenRequests(), 60, 60)))
         assert (reply.status, finished) == (200, [True])
 
     asyncio.run(scenario())
@@ -160,15 +162,15 @@ def test_an_endpoint_may_still_ask_whether_its_client_is_there() -> None:
 
 def test_nothing_is_left_behind_by_an_answered_request() -> None:
     async def scenario() -> None:
-        traffic = Traffic()
-        app = calls(read_all, traffic)
+        open_requests = OpenRequests()
+        app = calls(read_all, open_requests)
         await asyncio.gather(*(Client([b"x"] * 2).ask(app) for _ in range(10)))
         for _ in range(3):
             await asyncio.sleep(0)
         loop: Any = asyncio.get_running_loop()
         assert len(asyncio.all_tasks()) == 1
         assert all(timer.cancelled() for timer in loop._scheduled)
-        assert traffic.open_calls == 0
+        assert open_requests.open_calls == 0
 
     asyncio.run(scenario())
 
@@ -201,16 +203,16 @@ def test_a_length_that_is_no_number_is_refused(length: str) -> None:
 
 def test_draining_lets_nobody_in_and_answers_who_is_there() -> None:
     async def scenario() -> None:
-        traffic, go = Traffic(), asyncio.Event()
+        open_requests, go = OpenRequests(), asyncio.Event()
 
         async def work(scope: Scope, receive: Receive) -> None:
             await read_all(scope, receive)
             await go.wait()
 
-        app = calls(work, traffic)
+        app = calls(work, open_requests)
         inside = asyncio.create_task(Client().ask(app))
-        await until(lambda: traffic.open_calls == 1)
-        draining = asyncio.create_task(traffic.drain(60))
+        await until(lambda: open_requests.open_calls == 1)
+        draining = asyncio.create_task(open_requests.drain(60))
         await asyncio.sleep(0)
         late = await Client().ask(app)
         assert (late.status, late.code, late.headers["connection"]) == (503, "draining", "close")
@@ -224,10 +226,10 @@ def test_draining_lets_nobody_in_and_answers_who_is_there() -> None:
 
 def test_what_is_not_answered_when_draining_ends_is_told_so() -> None:
     async def scenario() -> None:
-        traffic = Traffic()
-        inside = asyncio.create_task(Client().ask(calls(for_ever, traffic)))
-        await until(lambda: traffic.open_calls == 1)
-        await asyncio.wait_for(traffic.drain(0.02), 10)
+        open_requests = OpenRequests()
+        inside = asyncio.create_task(Client().ask(calls(for_ever, open_requests)))
+        await until(lambda: open_requests.open_calls == 1)
+        await asyncio.wait_for(open_requests.drain(0.02), 10)
         assert (await inside).status == 504
 
     asyncio.run(scenario())

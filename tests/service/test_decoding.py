@@ -115,8 +115,8 @@ def test_every_worker_rehearses_before_the_first_file(
 
     async def scenario() -> Sample:
         await pool.start()
-        specimen = await pool.rehearse(rehearsed)
-        assert (specimen is not None) == (fault == b"")
+        example = await pool.warm_up(rehearsed)
+        assert (example is not None) == (fault == b"")
         return await pool.decode(rehearsed, b"a file", None)
 
     worker = run(pool, scenario()).description["pid"]
@@ -288,8 +288,8 @@ def test_workers_are_back_after_what_they_are_forked_from_was_killed(
 ) -> None:
     async def survive() -> list[Sample]:
         await pool.start()
-        assert pool.cradle is not None
-        os.kill(pool.cradle, signal.SIGKILL)
+        assert pool.fork_server_pid is not None
+        os.kill(pool.fork_server_pid, signal.SIGKILL)
         return await asyncio.gather(*(pool.decode(faulty, b"", None) for _ in range(5)))
 
     assert len(run(pool, survive())) == 5
@@ -367,8 +367,8 @@ def test_a_pool_whose_workers_cannot_be_started_says_so_until_they_can(
     async def scenario() -> Sample:
         await pool.start()
         pool.check()
-        fork = pool._nursery.fork
-        monkeypatch.setattr(pool._nursery, "fork", refuse)
+        fork = pool._fork_server.fork
+        monkeypatch.setattr(pool._fork_server, "fork", refuse)
         for link in pool._links:
             assert link.process.pid is not None
             os.kill(link.process.pid, signal.SIGKILL)
@@ -379,7 +379,7 @@ def test_a_pool_whose_workers_cannot_be_started_says_so_until_they_can(
                 pool.check()
         with pytest.raises(DecodersUnavailable, match="cannot be started"):
             await pool.decode(faulty, b"", None)  # at once
-        monkeypatch.setattr(pool._nursery, "fork", fork)
+        monkeypatch.setattr(pool._fork_server, "fork", fork)
         while True:
             with suppress(DecodersUnavailable):
                 pool.check()

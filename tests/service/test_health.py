@@ -54,14 +54,14 @@ def test_readiness_says_why_models_could_not_be_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/health/ready", "/v2/health/ready", "/v2/models/tiny/ready"])
 def test_every_readiness_probe_fails_as_soon_as_the_server_drains(client: TestClient, path: str) -> None:
-    traffic = client.app.state.runtime.traffic  # type: ignore[attr-defined]
+    open_requests = client.app.state.runtime.open_requests  # type: ignore[attr-defined]
     assert client.get(path).status_code == 200
-    traffic.leaving = True
+    open_requests.leaving = True
     try:
         assert client.get(path).status_code == 503
         assert client.get("/health/live").status_code == 200
     finally:
-        traffic.leaving = False
+        open_requests.leaving = False
 
 
 class UnfitEngine(FakeEngine):

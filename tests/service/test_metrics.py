@@ -10,9 +10,9 @@ from service.call import Call
 from service.errors import Faults, Problem
 from service.metrics import Metrics
 from service.middleware import RequestIds
+from service.open_requests import OpenRequests
 from service.priority import Priority
 from service.telemetry import Telemetry
-from service.traffic import Traffic
 from tests.service.asgi import Client, answering
 from tests.service.conftest import encoded, picture
 from tests.service.fake_engine import FakeEngine
@@ -57,9 +57,9 @@ def test_batches_and_phases_are_histograms_by_model() -> None:
 
 def test_what_waits_is_read_when_it_is_asked_for() -> None:
     metrics, admission, engine = Metrics(), Admission(Bounds(8)), FakeEngine()
-    traffic = Traffic()
-    metrics.watch(admission, traffic, engine, lambda: ())
-    traffic.enter(Call())
+    open_requests = OpenRequests()
+    metrics.watch(admission, open_requests, engine, lambda: ())
+    open_requests.enter(Call())
     assert told(metrics)["unireplknet_waiting_items", ()] == 0
     admission.admit(Load(2, 100, device_s=1.5))
     admission.admit(Load(1, 10, device_s=1.0), Priority.BULK)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope
 
 from models.postprocessors.base import Row
 from preprocessors.base import Array, Sample
-from service.calls import Calls
+from service.deadlines import Deadlines
 from service.estimates import Estimates
 from service.gate import Gate
 from service.runtime import Runtime
@@ -74,7 +74,7 @@ def slow_server(loop: VirtualTimeLoop, decode_s: float) -> tuple[ASGIApp, FakeEn
 
     runtime.decoding.decode = decode  # type: ignore[method-assign, assignment]
     gate = Gate(answering(endpoint), runtime.admission, runtime.estimates)
-    return outside(Calls(gate, runtime.traffic, 60, 60)), engine
+    return outside(Deadlines(gate, runtime.open_requests, 60, 60)), engine
 
 
 async def offered(app: ASGIApp, rate: float) -> list[Outcome]:

@@ -1,4 +1,4 @@
-"""Engines for tests: one nursery for all of them, since importing torch is what takes the time."""
+"""Engines for tests: one fork server for all of them, since importing torch is what takes the time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pytest
 
 from service.engine.base import EngineOptions
-from service.engine.nursery import Nursery
+from service.engine.fork_server import ForkServer
 from service.engine.process import ProcessEngine
 from service.settings import Settings
 from tests.service.engine import puppet
@@ -31,20 +31,20 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    nursery = Nursery()
-    yield nursery
-    asyncio.run(nursery.close())
+def fork_server() -> Iterator[ForkServer]:
+    fork_server = ForkServer()
+    yield fork_server
+    asyncio.run(fork_server.close())
 
 
 @pytest.fixture
-def started(nursery: Nursery) -> Started:
+def started(fork_server: ForkServer) -> Started:
     """A running engine with the puppet. Arguments: those of EngineOptions, and of ProcessEngine."""
 
     @asynccontextmanager
     async def start(load: Any = puppet.load, on_lost: Any = None, **options: Any) -> AsyncIterator[ProcessEngine]:
         chosen = EngineOptions(**options)
-        engine = ProcessEngine(CPU, options=chosen, nursery=nursery, load=load, on_lost=on_lost)
+        engine = ProcessEngine(CPU, options=chosen, fork_server=fork_server, load=load, on_lost=on_lost)
         try:
             await engine.start()
             yield engine

@@ -1,4 +1,4 @@
-"""What forks of a nursery do in tests."""
+"""What forks of a fork server do in tests."""
 
 import os
 import socket

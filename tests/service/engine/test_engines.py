@@ -13,8 +13,8 @@ from models.postprocessors.base import Row
 from models.postprocessors.classification import ClassificationOptions
 from preprocessors.base import Array
 from service.engine.base import Engine, EngineState, OutOfMemory, WorkerLost
+from service.engine.fork_server import ForkServer
 from service.engine.local import LocalEngine
-from service.engine.nursery import Nursery
 from service.engine.process import ProcessEngine
 from service.engine.registry import ENGINES
 from service.settings import Settings
@@ -26,9 +26,9 @@ Make = Callable[..., Engine]
 
 
 @pytest.fixture(params=ENGINES)
-def make(request: pytest.FixtureRequest, nursery: Nursery) -> Make:
+def make(request: pytest.FixtureRequest, fork_server: ForkServer) -> Make:
     kinds: dict[str, Make] = {
-        "process": lambda settings=CPU, **arguments: ProcessEngine(settings, nursery=nursery, **arguments),
+        "process": lambda settings=CPU, **arguments: ProcessEngine(settings, fork_server=fork_server, **arguments),
         "thread": lambda settings=CPU, **arguments: LocalEngine(settings, **arguments),
     }
     return kinds[request.param]
@@ -157,7 +157,7 @@ def test_a_caller_that_gives_up_costs_the_others_nothing(puppets: Any) -> None:
 
 
 def test_a_process_answers_every_task_bit_by_bit_as_a_thread_does(
-    nursery: Nursery, tiny_checkpoints: tuple[Any, ...]
+    fork_server: ForkServer, tiny_checkpoints: tuple[Any, ...]
 ) -> None:
     settings = Settings(checkpoints=tiny_checkpoints, device="cpu", threads=1, max_batch_size=3)
 
@@ -172,7 +172,7 @@ def test_a_process_answers_every_task_bit_by_bit_as_a_thread_does(
         await engine.close()
         return rows
 
-    ours, theirs = run(answers(ProcessEngine(settings, nursery=nursery))), run(answers(LocalEngine(settings)))
+    ours, theirs = run(answers(ProcessEngine(settings, fork_server=fork_server))), run(answers(LocalEngine(settings)))
     assert len(ours) == len(theirs) == 4 * len(TINY)
     for row, expected in zip(ours, theirs, strict=True):
         assert list(row) == list(expected) != []

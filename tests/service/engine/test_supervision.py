@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from service.engine.base import EngineOptions, EngineState, WorkerLost
-from service.engine.nursery import Nursery
+from service.engine.fork_server import ForkServer
 from service.engine.process import ProcessEngine
 from service.engine.watch import Watch
 from tests.service.engine import puppet
@@ -163,17 +163,17 @@ def test_an_engine_that_has_just_answered_is_taken_to_work(started: Started) -> 
 
 
 def test_a_process_that_cannot_be_made_is_told_and_leaves_nothing_open(
-    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+    fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(fds: object) -> None:
         raise OSError("too many open files")
 
     async def scenario() -> None:
-        monkeypatch.setattr(nursery, "fork", fail)
+        monkeypatch.setattr(fork_server, "fork", fail)
         own = psutil.Process()
         before = own.num_fds()
         with pytest.raises(OSError, match="too many open files"):
-            await ProcessEngine(CPU, nursery=nursery, load=puppet.load).start()
+            await ProcessEngine(CPU, fork_server=fork_server, load=puppet.load).start()
         assert own.num_fds() == before
 
     run(scenario())
@@ -205,10 +205,10 @@ def test_a_listener_that_fails_does_not_keep_the_engine_from_being_replaced(
     assert "on_lost failed" in caplog.text
 
 
-def test_a_replacement_that_fails_is_tried_again_at_growing_intervals(nursery: Nursery) -> None:
+def test_a_replacement_that_fails_is_tried_again_at_growing_intervals(fork_server: ForkServer) -> None:
     async def scenario() -> None:
         options = EngineOptions(max_backoff_s=0.05)
-        engine = ProcessEngine(CPU, options=options, nursery=nursery, load=puppet.load)
+        engine = ProcessEngine(CPU, options=options, fork_server=fork_server, load=puppet.load)
         await engine.start()
         engine._load = puppet.die_loading
         kill(engine)
@@ -226,10 +226,10 @@ def test_a_replacement_that_fails_is_tried_again_at_growing_intervals(nursery: N
     run(scenario())
 
 
-def test_an_engine_that_cannot_be_replaced_for_long_is_no_more_to_be_expected(nursery: Nursery) -> None:
+def test_an_engine_that_cannot_be_replaced_for_long_is_no_more_to_be_expected(fork_server: ForkServer) -> None:
     async def scenario() -> None:
         options = EngineOptions(max_backoff_s=0.05, recovery_s=0.2)
-        engine = ProcessEngine(CPU, options=options, nursery=nursery, load=puppet.load)
+        engine = ProcessEngine(CPU, options=options, fork_server=fork_server, load=puppet.load)
         await engine.start()
         engine._load = puppet.load_nothing
         assert engine.fault is None
@@ -251,9 +251,9 @@ def test_pauses_between_attempts_grow_to_a_limit() -> None:
     assert EngineOptions().backoff_s(10_000) == 30
 
 
-def test_an_engine_that_dies_while_it_loads_is_told_at_once(nursery: Nursery) -> None:
+def test_an_engine_that_dies_while_it_loads_is_told_at_once(fork_server: ForkServer) -> None:
     async def scenario() -> None:
-        engine = ProcessEngine(CPU, nursery=nursery, load=puppet.die_loading)
+        engine = ProcessEngine(CPU, fork_server=fork_server, load=puppet.die_loading)
         with pytest.raises(WorkerLost, match="the engine process ended"):
             await engine.start()
         assert engine.state is EngineState.FAILED
@@ -262,10 +262,10 @@ def test_an_engine_that_dies_while_it_loads_is_told_at_once(nursery: Nursery) ->
     run(scenario())
 
 
-def test_loading_has_a_deadline(nursery: Nursery) -> None:
+def test_loading_has_a_deadline(fork_server: ForkServer) -> None:
     async def scenario() -> None:
         options = EngineOptions(start_timeout_s=1)
-        engine = ProcessEngine(CPU, options=options, nursery=nursery, load=puppet.hang_loading)
+        engine = ProcessEngine(CPU, options=options, fork_server=fork_server, load=puppet.hang_loading)
         with pytest.raises(WorkerLost, match="did not start within 1 s"):
             await engine.start()
         assert engine.pid is None or is_gone(engine.pid)
@@ -275,9 +275,9 @@ def test_loading_has_a_deadline(nursery: Nursery) -> None:
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.5])
-def test_closing_while_it_loads_ends_it(nursery: Nursery, pause_s: float) -> None:
+def test_closing_while_it_loads_ends_it(fork_server: ForkServer, pause_s: float) -> None:
     async def scenario() -> None:
-        engine = ProcessEngine(CPU, nursery=nursery, load=puppet.hang_loading)
+        engine = ProcessEngine(CPU, fork_server=fork_server, load=puppet.hang_loading)
         starting = asyncio.create_task(engine.start())
         await asyncio.sleep(pause_s)
         await engine.close()
@@ -288,9 +288,9 @@ def test_closing_while_it_loads_ends_it(nursery: Nursery, pause_s: float) -> Non
     run(scenario())
 
 
-def test_engines_do_not_share_their_fate(nursery: Nursery) -> None:
+def test_engines_do_not_share_their_fate(fork_server: ForkServer) -> None:
     async def scenario() -> None:
-        one, other = (ProcessEngine(CPU, "cpu", nursery=nursery, load=puppet.load) for _ in range(2))
+        one, other = (ProcessEngine(CPU, "cpu", fork_server=fork_server, load=puppet.load) for _ in range(2))
         await asyncio.gather(one.start(), other.start())
         kill(one)
         assert await echo(other, 3) == 3
@@ -308,21 +308,21 @@ def test_closing_leaves_no_process_and_no_open_file(started: Started) -> None:
             async with started() as engine:
                 pids.append(engine.pid)
                 await echo(engine, 1)
-            before = before or own.num_fds()  # the first leaves the nursery
+            before = before or own.num_fds()  # the first leaves the fork_server
         assert own.num_fds() <= before
         assert all(pid is not None and is_gone(pid) for pid in pids)
 
     run(scenario())
 
 
-def test_an_engine_closes_the_nursery_that_it_made_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[Nursery] = []
+def test_an_engine_closes_the_fork_server_that_it_made_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[ForkServer] = []
 
-    async def close(nursery: Nursery) -> None:
-        closed.append(nursery)
+    async def close(fork_server: ForkServer) -> None:
+        closed.append(fork_server)
 
-    monkeypatch.setattr(Nursery, "close", close)
-    run(ProcessEngine(CPU, nursery=Nursery()).close())
+    monkeypatch.setattr(ForkServer, "close", close)
+    run(ProcessEngine(CPU, fork_server=ForkServer()).close())
     assert closed == []
     run(ProcessEngine(CPU).close())
     assert len(closed) == 1

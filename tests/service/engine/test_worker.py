@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from models.description import CheckpointError
-from service.engine import additions, worker
+from service.engine import background_loader, worker
 from service.engine.arena import Arena, Slot
 from service.engine.base import Load
 from service.engine.channel import Kind, Message, encoded, messages
@@ -118,7 +118,7 @@ def test_it_computes_while_it_loads_and_warms_up_between_batches(
         monkeypatch.setattr(puppet.Puppet, "warm_up_at", lambda self, size: warmed.append(size))
         return replace(pipeline, source=source)
 
-    monkeypatch.setattr(additions, "load_pipeline", held)
+    monkeypatch.setattr(background_loader, "load_pipeline", held)
     server.load(puppet.load)
     server.connection.sendall(encoded(Kind.ADD, orjson.dumps(("doll", "a/file"))))
     assert server.run(4)[0] is Kind.ROWS
@@ -143,7 +143,7 @@ def test_it_computes_while_it_loads_and_warms_up_between_batches(
 def test_it_says_why_a_model_could_not_be_added_and_goes_on(
     server: Server, monkeypatch: pytest.MonkeyPatch, error: Exception, told: list[str]
 ) -> None:
-    monkeypatch.setattr(additions, "load_pipeline", lambda source, settings: puppet.fail(error)())
+    monkeypatch.setattr(background_loader, "load_pipeline", lambda source, settings: puppet.fail(error)())
     server.load(puppet.load)
     assert server.ask(Kind.ADD, orjson.dumps(("doll", "a/file"))) == (Kind.NOT_ADDED, ["doll", *told])
     assert server.ask(Kind.WARM_UP, orjson.dumps(("doll", 1))) == (Kind.DONE, ["LookupError", "KeyError: 'doll'"])

@@ -16,9 +16,9 @@ from models.description import CheckpointError
 from preprocessors.base import Array
 from service.engine import local
 from service.engine.base import Engine, WorkerLost
+from service.engine.fork_server import ForkServer
 from service.engine.link import EngineLink
 from service.engine.local import LocalEngine
-from service.engine.nursery import Nursery
 from service.engine.process import ProcessEngine
 from service.engine.registry import ENGINES
 from service.pipeline import Pipeline, load_pipeline
@@ -31,14 +31,14 @@ Serving = Callable[..., AbstractAsyncContextManager[Engine]]
 
 
 @pytest.fixture(params=ENGINES)
-def serving(request: pytest.FixtureRequest, nursery: Nursery, tiny_checkpoint: Path) -> Serving:
+def serving(request: pytest.FixtureRequest, fork_server: ForkServer, tiny_checkpoint: Path) -> Serving:
     """A running engine with the tiny classifier of images."""
 
     @asynccontextmanager
     async def start(**arguments: Any) -> AsyncIterator[Engine]:
         settings = CPU.model_copy(update={"checkpoints": (tiny_checkpoint,)})
         kinds: dict[str, Callable[[], Engine]] = {
-            "process": lambda: ProcessEngine(settings, nursery=nursery, **arguments),
+            "process": lambda: ProcessEngine(settings, fork_server=fork_server, **arguments),
             "thread": lambda: LocalEngine(settings, **arguments),
         }
         engine = kinds[request.param]()
@@ -177,11 +177,11 @@ def test_a_thread_answers_batches_while_a_model_is_read(
 
 
 def test_a_replaced_engine_has_the_models_that_the_lost_one_had(
-    nursery: Nursery, tiny_checkpoint: Path, other: Path
+    fork_server: ForkServer, tiny_checkpoint: Path, other: Path
 ) -> None:
     async def scenario() -> None:
         settings = CPU.model_copy(update={"checkpoints": (tiny_checkpoint,)})
-        engine = ProcessEngine(settings, nursery=nursery)
+        engine = ProcessEngine(settings, fork_server=fork_server)
         await engine.start()
         await engine.load("other#1", str(other))
         await engine.unload("tiny")

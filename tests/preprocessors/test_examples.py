@@ -31,9 +31,9 @@ PREPROCESSORS: dict[str, Preprocessor[Any]] = {
 @pytest.mark.parametrize("name", PREPROCESSORS)
 def test_a_specimen_is_read_like_any_file(name: str) -> None:
     preprocessor = PREPROCESSORS[name]
-    specimen = preprocessor.specimen()
-    assert specimen is not None
-    view = preprocessor.decode(specimen, preprocessor.option_type()).array
+    example = preprocessor.example()
+    assert example is not None
+    view = preprocessor.decode(example, preprocessor.option_type()).array
     blank = preprocessor.blank()
     assert view.dtype == blank.dtype
     assert view.shape[1:] == blank.shape[1:]  # networks of stations differ in size

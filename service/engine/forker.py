@@ -20,7 +20,7 @@ from typing import NoReturn
 
 STATUS = struct.Struct("q")  # what a fork's status pipe carries: its process id, and in the end its exit code
 MAX_FDS = 32
-COURTESY = 5  # niceness of forks: they compute, and where cores are few the server's event loop goes first
+NICENESS = 5  # niceness of forks: they compute, and where cores are few the server's event loop goes first
 PR_SET_PDEATHSIG = 1
 
 Main = Callable[[Sequence[int]], int]
@@ -35,7 +35,7 @@ class _Fork:
     lifeline: int
 
 
-class Cradle:
+class Forker:
     """Forks a process that runs `main` for every request. A request is a byte and file descriptors.
 
     The first descriptor is the status pipe; `main` is given the others, and returns the exit code.
@@ -52,7 +52,7 @@ class Cradle:
         while True:
             for key, _ in self._selector.select():
                 if key.fd in self._forks:
-                    self._bury(self._forks.pop(key.fd))
+                    self._reap(self._forks.pop(key.fd))
                 elif not self._answer():
                     return self._kill_all()
 
@@ -67,24 +67,24 @@ class Cradle:
         ends: tuple[int, ...] = ()
         try:
             lifeline, held = ends = os.pipe()
-            cradle, pid = os.getpid(), os.fork()
+            parent, pid = os.getpid(), os.fork()
         except OSError as error:
             sys.stderr.write(f"no process can be forked ({error}): raise the limit on processes or on open files\n")
             _close(*fds, *ends, status)
             return
         if pid == 0:
-            self._become(cradle, status, fds, lifeline)
+            self._become(parent, status, fds, lifeline)
         _close(held, *fds)
         self._forks[lifeline] = _Fork(pid, status, lifeline)
         self._selector.register(lifeline, selectors.EVENT_READ)
         _tell(status, pid)
 
-    def _become(self, cradle: int, status: int, fds: Sequence[int], lifeline: int) -> NoReturn:
-        """What the fork does in place of returning: the cradle's business is not its own."""
+    def _become(self, parent: int, status: int, fds: Sequence[int], lifeline: int) -> NoReturn:
+        """What the fork does in place of returning: the fork server's business is not its own."""
         code = 1
         try:
-            _die_with(cradle)
-            os.nice(COURTESY)
+            _die_with(parent)
+            os.nice(NICENESS)
             self._selector.close()
             self._control.close()
             for other in self._forks.values():
@@ -96,7 +96,7 @@ class Cradle:
         finally:
             _leave(code)
 
-    def _bury(self, fork: _Fork) -> None:
+    def _reap(self, fork: _Fork) -> None:
         self._selector.unregister(fork.lifeline)
         _, status = os.waitpid(fork.pid, 0)
         _tell(fork.status, os.waitstatus_to_exitcode(status))
@@ -108,7 +108,7 @@ class Cradle:
 
 
 def _leave(code: int) -> NoReturn:
-    """No handlers of the cradle's, and no waiting for threads of libraries."""
+    """No handlers of the fork server's, and no waiting for threads of libraries."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -131,7 +131,7 @@ def _die_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
-            raise SystemExit("the cradle ended while it forked this process")
+            raise SystemExit("the fork server ended while it forked this process")
 
 
 def main(control: int, entry: str, modules: Sequence[str]) -> None:
@@ -146,4 +146,4 @@ def main(control: int, entry: str, modules: Sequence[str]) -> None:
         import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a fork would touch, and so copy, the memory that it shares with the others
-    Cradle(socket.socket(fileno=control), run).serve()
+    Forker(socket.socket(fileno=control), run).serve()

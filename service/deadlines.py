@@ -8,61 +8,61 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.call import CURRENT_CALL, Call
-from service.departure import Departure
+from service.disconnect import DisconnectWatcher
 from service.errors import draining, malformed
 from service.headers import header
 from service.http_layer import HttpLayer
 from service.lane import DeadlineExceeded
+from service.open_requests import OpenRequests
 from service.priority import Priority
 from service.probes import is_probe
-from service.traffic import Traffic
 
 MILLISECONDS = re.compile(r"0*[1-9][0-9]{0,9}")
 
 
-class Calls(HttpLayer):
+class Deadlines(HttpLayer):
     """Ends the work for a request whose time is over (504), or whose client has gone (499, in the log alone).
 
     timeout_s: for requests that name none by X-Request-Timeout-Ms. max_timeout_s: the most that they get.
     """
 
-    def __init__(self, app: ASGIApp, traffic: Traffic, timeout_s: float, max_timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp, open_requests: OpenRequests, timeout_s: float, max_timeout_s: float) -> None:
         super().__init__(app)
-        self.traffic = traffic
+        self.open_requests = open_requests
         self.timeout_s, self.max_timeout_s = timeout_s, max_timeout_s
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_probe(scope["path"]):
             await self.app(scope, receive, send)
             return
-        if self.traffic.draining:
+        if self.open_requests.draining:
             raise draining()
         deadline = time.monotonic() + self._timeout_s(header(scope, b"x-request-timeout-ms"))
         call = scope["call"] = Call(scope["path"], _priority(header(scope, b"x-priority")), deadline)
         CURRENT_CALL.set(call)
-        self.traffic.enter(call)
+        self.open_requests.enter(call)
         try:
             await self._serve(call, scope, receive, send)
         finally:
-            self.traffic.leave(call)
+            self.open_requests.leave(call)
 
     async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-        departure = Departure(receive, send)
+        client = DisconnectWatcher(receive, send)
         try:
             async with asyncio.timeout_at(call.deadline) as call.timer:
-                await self.app(scope, departure.receive, departure.send)
+                await self.app(scope, client.receive, client.send)
         except TimeoutError as error:
             if call.timer is None or not call.timer.expired():
                 raise
             raise DeadlineExceeded from error
         except asyncio.CancelledError:
             serving = asyncio.current_task()
-            if not departure.gone or serving is None:
+            if not client.gone or serving is None:
                 raise
             serving.uncancel()
             raise ClientDisconnect from None
         finally:
-            departure.close()
+            client.close()
 
     def _timeout_s(self, given: str | None) -> float:
         if given is None:

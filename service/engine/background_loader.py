@@ -22,7 +22,7 @@ GIVING_WAY = 15  # nice value, where other threads have 5: about a tenth of a co
 log = logging.getLogger(__name__)
 
 
-class Additions:
+class BackgroundLoader:
     """Reading, fusing and moving weights happens in a thread that gives way; batches go on meanwhile.
 
     What computes, the warm-up, comes between batches, a step at a time; on a device that captures its work, that is

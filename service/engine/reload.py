@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Roster:
+class Reload:
     """A `Load`. sources: by key. load: makes those that were not read from a checkpoint, by their keys `made`."""
 
     sources: Mapping[str, str]
@@ -24,7 +24,7 @@ class Roster:
     load: Load
 
     @classmethod
-    def of(cls, loaded: Loaded, load: Load) -> "Roster":
+    def of(cls, loaded: Loaded, load: Load) -> "Reload":
         sources = {key: model.source for key, model in loaded.models.items() if model.source is not None}
         return cls(sources, tuple(key for key in loaded.models if key not in sources), load)
 

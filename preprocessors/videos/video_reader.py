@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from preprocessors.base import UndecodableInput
 from preprocessors.container import container_format, decoder_faults
-from preprocessors.films.frame_index import Limits, index_frames
-from preprocessors.films.frame_stream import FrameStream, decoded_frames
 from preprocessors.formats import check_not_empty, unrecognized
+from preprocessors.videos.frame_index import Limits, index_frames
+from preprocessors.videos.frame_stream import FrameStream, decoded_frames
 
 DEMUXERS = ("mov", "matroska", "avi", "gif", "mpegts")
 FORMATS = ("mp4", "mov", "webm", "mkv", "avi", "gif", "ts")  # by the names that people use

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.access import Access
-from service.calls import Calls
+from service.deadlines import Deadlines
 from service.errors import Faults
 from service.gate import Gate
 from service.keys import Keys
@@ -34,9 +34,9 @@ def install(app: FastAPI, runtime: Runtime) -> None:
             {"keys": Keys(settings.keys), "rate": rate, "administrators": Keys(settings.administrators)},
         ),
         (
-            Calls,
+            Deadlines,
             {
-                "traffic": runtime.traffic,
+                "open_requests": runtime.open_requests,
                 "timeout_s": settings.request_timeout_s,
                 "max_timeout_s": settings.max_request_timeout_s,
             },

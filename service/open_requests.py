@@ -6,7 +6,7 @@ import time
 from service.call import Call
 
 
-class Traffic:
+class OpenRequests:
     """Which calls are open.
 
     leaving: the server was told to end, and probes say so. draining: no more calls are let in.

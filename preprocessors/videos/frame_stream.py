@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 
 from preprocessors.base import UndecodableInput
 from preprocessors.container import open_container
-from preprocessors.films.frame_index import FrameIndex, check_pixels, packets_of, video_stream
+from preprocessors.videos.frame_index import FrameIndex, check_pixels, packets_of, video_stream
 
 MOST_CORRUPT = 0.1  # of a file's frames; beyond that, what is shown is more guessed than seen
 

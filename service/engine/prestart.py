@@ -2,22 +2,22 @@
 
 import atexit
 
-from service.engine.nursery import Nursery
+from service.engine.fork_server import ForkServer
 
-_begun: list[Nursery] = []
+_begun: list[ForkServer] = []
 
 
 def begin() -> None:
     """For a process that is about to have an engine."""
-    nursery = Nursery()
-    nursery.start()
-    _begun.append(nursery)
+    fork_server = ForkServer()
+    fork_server.start()
+    _begun.append(fork_server)
     atexit.register(end)
 
 
-def taken() -> Nursery:
+def taken() -> ForkServer:
     """The one that has begun, or else a new one. Whoever takes it closes it."""
-    return _begun.pop() if _begun else Nursery()
+    return _begun.pop() if _begun else ForkServer()
 
 
 def end() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from preprocessors.films.bilinear import Raster
-from preprocessors.films.video_reader import VideoReader
+from preprocessors.videos.bilinear import Raster
+from preprocessors.videos.video_reader import VideoReader
 
 TRUSTED = frozenset({"mov", "matroska"})  # it hangs on a transport stream, and misses the frames of an AVI
 DEEPEST = 8  # bits of a channel: from more, decord makes other colours

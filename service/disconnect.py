@@ -5,7 +5,7 @@ import asyncio
 from starlette.types import Message, Receive, Send
 
 
-class Departure:
+class DisconnectWatcher:
     """Cancels the task that serves a request as soon as its client leaves; `gone` says that this was why.
 
     Whoever reads the body hears of a departure by itself. From the end of the body on nobody listens, so a watcher

@@ -10,19 +10,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from service.engine.cradle import STATUS
+from service.engine.forker import STATUS
 
 # A program of its own: what the main script of this process is, or whether there is one, does not matter
 PROGRAM = """import json, sys
 control, sys.path, entry, modules = json.loads(sys.argv[1])
-from service.engine.cradle import main
+from service.engine.forker import main
 main(control, entry, modules)"""
-# BLAS libraries that start threads when they are imported would have the cradle fork beside them, and engines do not
-# use them; asking CUDA whether it is there the ordinary way would forbid it to forks
+# A BLAS library would start threads when it is imported, beside which the fork server must not fork, and engines do not
+# use it; asking CUDA whether it is there the ordinary way would forbid it to forks
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 # Threads that spin while they wait for one another take the cores from the decoders: on two busy cores a forecast of
 # 75 ms took over a second. The operator's own choice goes before.
-PATIENCE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+OPENMP_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 # Feature maps of megabytes come and go in every pass. Given back to the system each time, their pages are cleared anew
 # for the next: a sixth of a pass of eight pictures, a third of a large forecast's reading. These are the largest maps
 # to keep, and how much in all of what a process does not use.
@@ -52,7 +52,7 @@ class ForkedProcess:
                 self._kill(self.pid)
 
     async def wait(self, timeout_s: float) -> int | None:
-        """Its exit code, negative for a signal; None where the cradle died first. Raises TimeoutError."""
+        """Its exit code, negative for a signal; None where the fork server died first. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):  # wait_for would swallow a cancellation that comes with the end
             return await asyncio.shield(self._ended)
 
@@ -88,7 +88,7 @@ class ForkedProcess:
         os.close(self._status)
 
 
-class Nursery:
+class ForkServer:
     """Starts its server with the first fork or before, and anew should it have died. Close it, and its forks end.
 
     entry: "module:function", called in every fork with the file descriptors it was given; returns the exit code.
@@ -102,16 +102,16 @@ class Nursery:
         kept: int = KEPT,
     ) -> None:
         self._entry, self._modules, self._kept = entry, tuple(modules), kept
-        self._cradle: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
     @property
     def pid(self) -> int | None:
-        return self._cradle.pid if self._cradle else None
+        return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Have the server begin to import what forks need; the first of them comes sooner then."""
-        if self._cradle is None:
+        if self._process is None:
             self._start()
 
     def fork(self, fds: Sequence[int]) -> ForkedProcess:
@@ -127,16 +127,16 @@ class Nursery:
         """At once, with all forks."""
         if self._control is not None:
             self._control.close()
-        if self._cradle is not None:
-            self._cradle.kill()  # it may be importing still
-            self._cradle.wait()
-        self._control = self._cradle = None
+        if self._process is not None:
+            self._process.kill()  # it may be importing still
+            self._process.wait()
+        self._control = self._process = None
 
     async def close(self) -> None:
         await asyncio.to_thread(self.kill)
 
     def _request(self, fds: list[int]) -> None:
-        if self._cradle is not None and self._cradle.poll() is None and self._control is not None:
+        if self._process is not None and self._process.poll() is None and self._control is not None:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died this moment
                 socket.send_fds(self._control, [b"f"], fds)
                 return
@@ -147,7 +147,7 @@ class Nursery:
         self._control, theirs = socket.socketpair()
         with theirs:
             order = json.dumps([theirs.fileno(), list(map(str, sys.path)), self._entry, self._modules])
-            self._cradle = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, order],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -158,7 +158,7 @@ class Nursery:
 
 def engine_environment(kept: int = KEPT) -> dict[str, str]:
     """By which an engine's libraries compute as they do, where the operator has not set it otherwise."""
-    return {**PATIENCE, **thrift(kept)}
+    return {**OPENMP_ENVIRONMENT, **malloc_environment(kept)}
 
 
 def _pidfd(pid: int) -> int | None:
@@ -169,6 +169,6 @@ def _pidfd(pid: int) -> int | None:
         return None
 
 
-def thrift(kept: int) -> dict[str, str]:
+def malloc_environment(kept: int) -> dict[str, str]:
     """What has the C library keep memory."""
     return {"MALLOC_MMAP_THRESHOLD_": str(LARGEST_KEPT), "MALLOC_TRIM_THRESHOLD_": str(kept)}

@@ -19,8 +19,8 @@ from unittest.mock import Mock
 import psutil
 import pytest
 
-from service.engine.cradle import STATUS, Cradle
-from service.engine.nursery import ForkedProcess, Nursery
+from service.engine.fork_server import ForkedProcess, ForkServer
+from service.engine.forker import STATUS, Forker
 from tests.service.engine import forks
 from tests.service.engine.conftest import Started, run, until
 
@@ -29,12 +29,12 @@ FORKS = "tests.service.engine.forks"
 
 
 @asynccontextmanager
-async def a_nursery(entry: str, modules: tuple[str, ...] = ()) -> AsyncIterator[Nursery]:
-    nursery = Nursery(f"{FORKS}:{entry}", modules)
+async def a_fork_server(entry: str, modules: tuple[str, ...] = ()) -> AsyncIterator[ForkServer]:
+    fork_server = ForkServer(f"{FORKS}:{entry}", modules)
     try:
-        yield nursery
+        yield fork_server
     finally:
-        await nursery.close()
+        await fork_server.close()
 
 
 def gone(pid: int | None) -> bool:
@@ -45,11 +45,11 @@ def gone(pid: int | None) -> bool:
         return True
 
 
-async def forked(nursery: Nursery) -> tuple[ForkedProcess, socket.socket]:
+async def forked(fork_server: ForkServer) -> tuple[ForkedProcess, socket.socket]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with theirs:
-        return nursery.fork([theirs.fileno()]), ours
+        return fork_server.fork([theirs.fileno()]), ours
 
 
 async def facts(connection: socket.socket) -> Any:
@@ -74,14 +74,14 @@ def test_whoever_is_cancelled_as_the_process_ends_is_cancelled() -> None:
 
 def test_forks_are_given_descriptors_and_their_exit_code_comes_back() -> None:
     async def scenario() -> None:
-        async with a_nursery("report") as nursery:
-            processes = [await forked(nursery) for _ in range(3)]
+        async with a_fork_server("report") as fork_server:
+            processes = [await forked(fork_server) for _ in range(3)]
             for code, (process, connection) in enumerate(processes):
                 parent, _, threads, main = await facts(connection)
-                assert (parent, threads, main) == (nursery.pid, 1, "none")
+                assert (parent, threads, main) == (fork_server.pid, 1, "none")
                 while process.pid is None:  # it is told by another way
                     await asyncio.sleep(0.001)
-                assert process.pid not in (os.getpid(), nursery.pid)
+                assert process.pid not in (os.getpid(), fork_server.pid)
                 connection.send(bytes([code]))
                 assert await process.wait(30) == code
                 assert gone(process.pid)
@@ -92,8 +92,8 @@ def test_forks_are_given_descriptors_and_their_exit_code_comes_back() -> None:
 
 def test_modules_are_imported_before_forks_are_made() -> None:
     async def scenario() -> None:
-        async with a_nursery("report", ("sqlite3",)) as nursery:
-            _, connection = await forked(nursery)
+        async with a_fork_server("report", ("sqlite3",)) as fork_server:
+            _, connection = await forked(fork_server)
             _, imported, threads, _ = await facts(connection)
             assert (imported, threads) == (True, 1)
             connection.close()
@@ -102,11 +102,11 @@ def test_modules_are_imported_before_forks_are_made() -> None:
 
 
 def test_torch_and_what_serves_with_it_start_no_thread_beside_which_it_is_unsafe_to_fork(
-    nursery: Nursery, started: Started
+    fork_server: ForkServer, started: Started
 ) -> None:
     async def scenario() -> None:
         async with started():
-            assert psutil.Process(nursery.pid).num_threads() == 1
+            assert psutil.Process(fork_server.pid).num_threads() == 1
 
     run(scenario())
 
@@ -118,10 +118,10 @@ def test_forks_keep_the_memory_of_maps_and_the_operators_own_choice_goes_before(
     monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
 
     async def scenario() -> None:
-        async with a_nursery("report") as nursery:
-            _, connection = await forked(nursery)
+        async with a_fork_server("report") as fork_server:
+            _, connection = await forked(fork_server)
             await facts(connection)
-            environment = psutil.Process(nursery.pid).environ()
+            environment = psutil.Process(fork_server.pid).environ()
             assert environment["MALLOC_MMAP_THRESHOLD_"] == str(32 << 20)  # the most that the C library takes
             assert environment["MALLOC_TRIM_THRESHOLD_"] == "1000000"
             connection.close()
@@ -131,8 +131,8 @@ def test_forks_keep_the_memory_of_maps_and_the_operators_own_choice_goes_before(
 
 def test_a_fork_can_be_killed_whatever_it_does() -> None:
     async def scenario() -> None:
-        async with a_nursery("sleep") as nursery:
-            process, connection = await forked(nursery)
+        async with a_fork_server("sleep") as fork_server:
+            process, connection = await forked(fork_server)
             await until(lambda: process.pid is not None)
             assert process.pid is not None
             os.kill(process.pid, signal.SIGSTOP)
@@ -146,29 +146,29 @@ def test_a_fork_can_be_killed_whatever_it_does() -> None:
 
 def test_a_fork_that_raises_ends_with_status_one() -> None:
     async def scenario() -> int | None:
-        async with a_nursery("fail") as nursery:
-            process, connection = await forked(nursery)
+        async with a_fork_server("fail") as fork_server:
+            process, connection = await forked(fork_server)
             connection.close()
             return await process.wait(30)
 
     assert run(scenario()) == 1
 
 
-def test_a_nursery_that_was_killed_takes_its_forks_along_and_starts_anew() -> None:
+def test_a_fork_server_that_was_killed_takes_its_forks_along_and_starts_anew() -> None:
     async def scenario() -> None:
-        async with a_nursery("sleep") as nursery:
-            process, connection = await forked(nursery)
+        async with a_fork_server("sleep") as fork_server:
+            process, connection = await forked(fork_server)
             await until(lambda: process.pid is not None)
-            first = nursery.pid
+            first = fork_server.pid
             assert first is not None
             os.kill(first, signal.SIGKILL)
             assert await process.wait(30) is None
             connection.close()
             if sys.platform == "linux":
                 await until(lambda: gone(process.pid))
-            second, connection = await forked(nursery)
+            second, connection = await forked(fork_server)
             await until(lambda: second.pid is not None)
-            assert nursery.pid != first
+            assert fork_server.pid != first
             connection.close()
 
     run(scenario())
@@ -176,11 +176,11 @@ def test_a_nursery_that_was_killed_takes_its_forks_along_and_starts_anew() -> No
 
 def test_closing_ends_the_server_and_its_forks() -> None:
     async def scenario() -> None:
-        async with a_nursery("sleep") as nursery:
-            process, connection = await forked(nursery)
+        async with a_fork_server("sleep") as fork_server:
+            process, connection = await forked(fork_server)
             await until(lambda: process.pid is not None)
-            pids = nursery.pid, process.pid
-            await nursery.close()
+            pids = fork_server.pid, process.pid
+            await fork_server.close()
             await until(lambda: all(map(gone, pids)))
             connection.close()
 
@@ -188,13 +188,13 @@ def test_closing_ends_the_server_and_its_forks() -> None:
 
 
 def test_one_that_was_never_used_closes_as_well() -> None:
-    run(Nursery().close())
+    run(ForkServer().close())
 
 
 def test_an_end_that_nobody_cares_for_keeps_nothing_open() -> None:
     async def scenario() -> None:
-        async with a_nursery("report") as nursery:
-            process, connection = await forked(nursery)
+        async with a_fork_server("report") as fork_server:
+            process, connection = await forked(fork_server)
             process.abandon()
             process.abandon()
             assert await process.wait(1) is None
@@ -206,15 +206,15 @@ def test_an_end_that_nobody_cares_for_keeps_nothing_open() -> None:
 
 SERVER = """
 import asyncio, socket, sys
-from service.engine.nursery import Nursery
+from service.engine.fork_server import ForkServer
 
 async def main():
-    nursery = Nursery("tests.service.engine.forks:sleep", ())
+    fork_server = ForkServer("tests.service.engine.forks:sleep", ())
     ours, theirs = socket.socketpair()
-    process = nursery.fork([theirs.fileno()])
+    process = fork_server.fork([theirs.fileno()])
     while process.pid is None:
         await asyncio.sleep(0.01)
-    sys.stdout.write(f"{process.pid} {nursery.pid}\\n")
+    sys.stdout.write(f"{process.pid} {fork_server.pid}\\n")
     sys.stdout.flush()
     await asyncio.sleep(100)
 
@@ -244,8 +244,8 @@ def test_forks_end_with_the_server_though_they_hang(stopped: bool) -> None:
 
 def test_forks_give_way_to_the_process_that_answers() -> None:
     async def scenario() -> None:
-        async with a_nursery("report") as nursery:
-            process, connection = await forked(nursery)
+        async with a_fork_server("report") as fork_server:
+            process, connection = await forked(fork_server)
             await facts(connection)
             while process.pid is None:
                 await asyncio.sleep(0.001)
@@ -258,12 +258,12 @@ def test_forks_give_way_to_the_process_that_answers() -> None:
 
 
 def test_a_fork_that_the_system_refuses_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cradle runs in a thread of this process, which never forks."""
+    """The fork server runs in a thread of this process, which never forks."""
     control, theirs = socket.socketpair()
-    cradle = Cradle(theirs, forks.sleep)
+    parent = Forker(theirs, forks.sleep)
     refused = OSError(errno.EAGAIN, "Resource temporarily unavailable")
-    monkeypatch.setattr("service.engine.cradle.os.fork", Mock(side_effect=refused))
-    serving = threading.Thread(target=cradle.serve, daemon=True)
+    monkeypatch.setattr("service.engine.forker.os.fork", Mock(side_effect=refused))
+    serving = threading.Thread(target=parent.serve, daemon=True)
     serving.start()
     before = psutil.Process().num_fds()
     for _ in range(3):
@@ -291,10 +291,10 @@ def test_whoever_asked_for_a_fork_that_the_system_refuses_learns_of_it() -> None
 
 def test_a_fork_ends_even_where_it_cannot_say_what_it_wrote() -> None:
     async def scenario() -> int | None:
-        async with a_nursery("clog") as nursery:
-            process, connection = await forked(nursery)
+        async with a_fork_server("clog") as fork_server:
+            process, connection = await forked(fork_server)
             code = await process.wait(30)
-            again, other = await forked(nursery)
+            again, other = await forked(fork_server)
             await until(lambda: again.pid is not None)
             connection.close()
             other.close()
@@ -312,16 +312,16 @@ def test_a_process_that_has_ended_is_sent_no_signal(monkeypatch: pytest.MonkeyPa
         os.write(told, STATUS.pack(os.getpid()))
         await until(lambda: process.pid is not None)
         sent: list[Any] = []
-        monkeypatch.setattr("service.engine.nursery.os.kill", lambda *signal: sent.append(signal))
+        monkeypatch.setattr("service.engine.fork_server.os.kill", lambda *signal: sent.append(signal))
         monkeypatch.setattr(
-            "service.engine.nursery.signal.pidfd_send_signal", lambda *signal: sent.append(signal), raising=False
+            "service.engine.fork_server.signal.pidfd_send_signal", lambda *signal: sent.append(signal), raising=False
         )
 
         def ended_meanwhile(pid: int) -> int:
             os.write(told, STATUS.pack(0))
             return os.dup(read)
 
-        monkeypatch.setattr("service.engine.nursery._pidfd", ended_meanwhile)
+        monkeypatch.setattr("service.engine.fork_server._pidfd", ended_meanwhile)
         process.kill()
         assert sent == []
         os.close(told)
