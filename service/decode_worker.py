@@ -19,17 +19,18 @@ from service.engine.arena import Arena, Block
 from service.logs import LogFormat, configure
 from service.parcel import NOTICE, packed, unpacked_order
 
-NICENESS = 5  # niceness beyond that of other forks: where cores are few, the engine goes first
 TAKEN: Block = (1, "|u1", (), 0)  # in the memory shared with the server: a file has come, and is being decoded
 
 log = logging.getLogger(__name__)
 
 
 class Preparation(NamedTuple):
-    """modules: to import. memory_bytes: that a decode may add to the address space. The rest: how to log."""
+    """modules: to import. memory_bytes: that a decode may add to the address space. niceness: beyond that of other
+    forks: where cores are few, the engine goes first. The rest: how to log."""
 
     modules: tuple[str, ...]
     memory_bytes: int
+    niceness: int = 5
     log_level: str = "warning"
     log_format: LogFormat = LogFormat.TEXT
 
@@ -57,7 +58,7 @@ def main(fds: Sequence[int]) -> int:
 
 
 def prepared(outbox: Arena, preparation: Preparation) -> bytes:
-    os.nice(NICENESS)
+    os.nice(preparation.niceness)
     prepare_log(preparation.log_level, preparation.log_format)
     for module in preparation.modules:
         import_module(module)

@@ -28,12 +28,15 @@ class DecodePool:
 
     Files wait in the order they come. A worker that is lost, or stopped for its file's sake, is replaced by a fork of a
     small process that has imported the same modules. Belongs to one event loop; use it as an async context manager.
+    fork_server: that process, where pools share one; whoever made it closes it.
     """
 
-    def __init__(self, workers: int, timeout_s: float, preparation: Preparation) -> None:
+    def __init__(
+        self, workers: int, timeout_s: float, preparation: Preparation, fork_server: ForkServer | None = None
+    ) -> None:
         self.workers, self.timeout_s = workers, timeout_s
         self._preparation = preparation
-        self._fork_server = ForkServer("service.decode_worker:main", preparation.modules, KEPT)
+        self._fork_server, self._own_fork_server = fork_server or decode_fork_server(preparation), fork_server is None
         self._free: list[DecodeLink | None] = [None] * workers  # None: there is room for a worker
         self._places = asyncio.Semaphore(workers)  # as many as there are free; it lets callers in as they came
         self._links: set[DecodeLink] = set()
@@ -110,7 +113,8 @@ class DecodePool:
         await asyncio.gather(*(link.ended() for link in self._links))
         while self._reaping:
             await asyncio.wait(self._reaping)
-        await self._fork_server.close()
+        if self._own_fork_server:
+            await self._fork_server.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -213,6 +217,11 @@ class DecodePool:
             await link.ended()
             self._links.discard(link)
         self._give_back(None)
+
+
+def decode_fork_server(preparation: Preparation) -> ForkServer:
+    """Where decode workers are forked from. Close it."""
+    return ForkServer("service.decode_worker:main", preparation.modules, KEPT)
 
 
 def _is_vacant(room: DecodeLink | None) -> bool:

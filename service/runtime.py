@@ -14,7 +14,8 @@ from preprocessors.base import Sample
 from service.admission import Admission, Bounds, Load
 from service.call import current_call
 from service.decode_worker import Preparation
-from service.decoding import DecodePool, DecodersUnavailable
+from service.decoders import Decoders
+from service.decoding import DecodersUnavailable
 from service.engine.base import Engine, EngineOptions, ModelInfo, OutOfMemory, WorkerLost
 from service.engine.base import Load as LoadModels
 from service.engine.registry import ENGINES
@@ -96,10 +97,8 @@ class Runtime:
         self.admission = Admission(bounds, settings.decode_workers)
         self.metrics.watch(self.admission, self.open_requests, self.engine, lambda: self.models.values())
         self.decode_slots = Slots(settings.decode_workers, EXPRESS_WORKERS)
-        self.decoding = DecodePool(
-            settings.decode_workers + EXPRESS_WORKERS,
-            settings.decode_timeout_s,
-            preparation(settings),
+        self.decoding = Decoders(
+            settings.decode_workers, EXPRESS_WORKERS, settings.decode_timeout_s, preparation(settings)
         )
         self._loading: asyncio.Task[None] | None = None
 
@@ -141,6 +140,8 @@ class Runtime:
         loaded, _ = await asyncio.gather(self.engine.start(), self.decoding.start())
         for model in loaded.models.values():
             await self._warm_up(model)
+        for model in loaded.models.values():  # again: what came between has taken the processor's caches
+            await self._answer_example(model)
         self.repository.open()
         self.ready = True
         if not self.open_requests.leaving:
@@ -150,11 +151,14 @@ class Runtime:
     async def _warm_up(self, model: ModelInfo) -> None:
         """Answer an example, and time the smallest batch and the largest: the first requests are not slower than
         others, nor admitted by guesses."""
+        await self._answer_example(model)
+        for size in self.settings.warm_up_sizes:
+            await self.scheduler.submit(model.key, [model.preprocessor.blank()] * size, Priority.BULK)
+
+    async def _answer_example(self, model: ModelInfo) -> None:
         sample = await self.decoding.warm_up(model.preprocessor)
         if sample is not None:
             await self._answer(model, sample)
-        for size in self.settings.warm_up_sizes:
-            await self.scheduler.submit(model.key, [model.preprocessor.blank()] * size, Priority.BULK)
 
     async def _answer(self, model: ModelInfo, sample: Sample) -> None:
         """As a request would be. An example that a model cannot answer is no reason not to serve it."""
@@ -252,9 +256,9 @@ class Runtime:
         expected_s = self.estimates.decode_s(model.key, len(payload))
         place = call.take_place() or self.admission.admit(self.estimates.sample(model.key), call.priority)
         with place:
-            async with self.decode_slots.hold(call.priority, model.key, expected_s):
+            async with self.decode_slots.hold(call.priority, model.key, expected_s) as express:
                 started = time.perf_counter()
-                sample = await self.decoding.decode(model.preprocessor, payload, options)
+                sample = await self.decoding.decode(model.preprocessor, payload, options, express)
             decode_s = time.perf_counter() - started
             self.estimates.learn(call.path, model.key, len(payload), decode_s, sample.mean_elements)
             place.become(self._load_of(model.key, sample))
@@ -279,4 +283,6 @@ def engine_options(settings: Settings) -> EngineOptions:
 def preparation(settings: Settings) -> Preparation:
     """Of decode workers."""
     modules = sorted({task.preprocessor.__module__ for task in TASKS.values()})
-    return Preparation(tuple(modules), settings.decode_memory_bytes, settings.log_level, settings.log_format)
+    return Preparation(
+        tuple(modules), settings.decode_memory_bytes, log_level=settings.log_level, log_format=settings.log_format
+    )

@@ -23,8 +23,8 @@ from service.turns import Turn, Turns
 PREFETCH_S = 0.02
 
 # Samples of a batch that take longer are left for the next: on a CPU a large batch gains little, and whoever comes
-# meanwhile would wait for all of it. A GPU computes its largest in less.
-LONGEST_BATCH_S = 0.1
+# meanwhile would wait for all of it. A GPU computes its largest in about as long.
+LONGEST_BATCH_S = 0.05
 
 OnBatch = Callable[[str, int, float], None]
 Outcome = Callable[[], None]  # tells those who wait

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ class Claim:
 class Slots:
     """A semaphore for those who share a resource, each of whom gets as much of its time as the others that wait.
 
-    Bulk work gets the rest, and never starves. express: slots more, for quick work alone, so that a photograph does not
-    stand behind films however many there are.
+    Bulk work gets the rest, and never starves. express: slots more, for quick work of those who hold no other, so that
+    a photograph does not stand behind films however many there are, and however short.
     """
 
     def __init__(self, count: int, express: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,24 +41,26 @@ class Slots:
         self._clock = clock
         self._queues: dict[Priority, dict[str, deque[Claim]]] = {priority: {} for priority in Priority}
         self._share = PriorityShare()
+        self._held: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def hold(self, priority: Priority, claimant: str = "", cost_s: float = 0.0) -> AsyncIterator[None]:
-        """Wait for a slot, and keep it inside the block. cost_s: how long that is expected to be."""
+    async def hold(self, priority: Priority, claimant: str = "", cost_s: float = 0.0) -> AsyncIterator[bool]:
+        """Wait for a slot, and keep it inside the block, which is told whether it is an express one. cost_s: how long
+        that is expected to be."""
         claim = Claim(claimant, priority, cost_s)
         express = await self._acquire(claim)
         started = self._clock()
         try:
-            yield
+            yield express
         finally:
             self._settle(claim, self._clock() - started)
-            self._release(express)
+            self._release(claim, express)
 
     async def _acquire(self, claim: Claim) -> bool:
         """Whether it is an express slot."""
         for express in (False, True):
-            if self._free[express] and (claim.quick or not express):
-                self._free[express] -= 1
+            if self._free[express] and self._may_have(claim, express):
+                self._take(claim, express)
                 return express
         claim.turn = asyncio.get_running_loop().create_future()
         queues = self._queues[claim.priority]
@@ -69,8 +71,11 @@ class Slots:
             if claim.turn.cancelled():
                 self._drop(claim)
             else:  # a slot was handed to it this moment
-                self._release(claim.turn.result())
+                self._release(claim, claim.turn.result())
             raise
+
+    def _may_have(self, claim: Claim, express: bool) -> bool:
+        return not express or (claim.quick and not self._held[claim.claimant])
 
     def _drop(self, claim: Claim) -> None:
         queue = self._queues[claim.priority].get(claim.claimant, deque())
@@ -79,15 +84,26 @@ class Slots:
         if not queue:
             self._queues[claim.priority].pop(claim.claimant, None)
 
-    def _release(self, express: bool) -> None:
-        """Hand the slot to the next who waits and may have it."""
-        while (claim := self._next(express)) is not None:
-            self._drop(claim)
-            assert claim.turn is not None
-            if not claim.turn.cancelled():
-                claim.turn.set_result(express)
-                return
+    def _release(self, claim: Claim, express: bool) -> None:
+        """It is done: let in those who wait and may have what is free now."""
+        self._held[claim.claimant] -= 1
+        if not self._held[claim.claimant]:
+            del self._held[claim.claimant]
         self._free[express] += 1
+        for kind in self._free:
+            self._hand_over(kind)
+
+    def _hand_over(self, express: bool) -> None:
+        while self._free[express] and (heir := self._next(express)) is not None:
+            self._drop(heir)
+            assert heir.turn is not None
+            if not heir.turn.cancelled():
+                self._take(heir, express)
+                heir.turn.set_result(express)
+
+    def _take(self, claim: Claim, express: bool) -> None:
+        self._free[express] -= 1
+        self._held[claim.claimant] += 1
 
     def _next(self, express: bool) -> Claim | None:
         """Of those at the heads of the queues; it is charged for its turn."""
@@ -101,7 +117,7 @@ class Slots:
 
     def _costs(self, priority: Priority, express: bool) -> dict[str, float]:
         heads = {claimant: queue[0] for claimant, queue in self._queues[priority].items()}
-        return {claimant: claim.cost_s for claimant, claim in heads.items() if claim.quick or not express}
+        return {claimant: claim.cost_s for claimant, claim in heads.items() if self._may_have(claim, express)}
 
     def _settle(self, claim: Claim, seconds: float) -> None:
         """It took so long in truth."""

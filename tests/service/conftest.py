@@ -1,14 +1,17 @@
 """A running application with the tiny models, and pictures to post."""
 
+import importlib
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
+from preprocessors.base import Preprocessor
 from service.app import create_app
 from service.settings import Settings
 from tests.tiny import encoded, picture
@@ -21,6 +24,14 @@ def wait_until_ready(client: TestClient) -> None:
     while client.get("/health/ready").status_code != 200:
         assert time.monotonic() < deadline, client.get("/health/ready").text
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[Preprocessor[Any]]:
+    """Does what its payload says. Workers find it by name, on the path."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        yield importlib.import_module("faulty_preprocessor").FaultyPreprocessor()
 
 
 @pytest.fixture(scope="session")

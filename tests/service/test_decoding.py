@@ -1,13 +1,12 @@
 """Decode workers: what one file does to its worker, no other file feels."""
 
 import asyncio
-import importlib
 import io
 import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -27,13 +26,6 @@ from service.logs import LogFormat
 PREPARATION = Preparation(("preprocessors.image",), memory_bytes=1 << 30)
 PATIENCE_S = 100
 T = TypeVar("T")
-
-
-@pytest.fixture(scope="module")
-def faulty() -> Iterator[Preprocessor[Any]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parent)
-        yield importlib.import_module("faulty_preprocessor").FaultyPreprocessor()
 
 
 @pytest.fixture

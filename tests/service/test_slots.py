@@ -139,3 +139,40 @@ def test_quick_work_has_a_slot_that_long_work_is_kept_from() -> None:
 async def hold_for(slots: Slots, claimant: str, cost_s: float) -> None:
     async with slots.hold(Priority.INTERACTIVE, claimant, cost_s):
         pass
+
+
+def test_the_express_slot_is_for_those_who_hold_no_other() -> None:
+    async def scenario() -> None:
+        slots = Slots(2, express=1)
+        async with asyncio.timeout(5), slots.hold(Priority.INTERACTIVE, "film", PHOTO):
+            async with slots.hold(Priority.INTERACTIVE, "sound", PHOTO) as express:
+                assert not express
+                sound, film = (asyncio.create_task(hold_for(slots, name, PHOTO)) for name in ("sound", "film"))
+                await asyncio.sleep(0)
+                async with slots.hold(Priority.INTERACTIVE, "photo", PHOTO) as express:
+                    assert express
+                await asyncio.sleep(0)
+                assert not sound.done()
+                assert not film.done()
+            await asyncio.gather(sound, film)
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_may_have_the_express_slot_once_the_own_work_is_done() -> None:
+    async def scenario() -> bool:
+        slots = Slots(2, express=1)
+        async with asyncio.timeout(5), slots.hold(Priority.INTERACTIVE, "film", FILM):
+            async with slots.hold(Priority.INTERACTIVE, "sound", PHOTO):
+                waiting = [asyncio.create_task(lane_of(slots, name)) for name in ("film", "sound")]
+                await asyncio.sleep(0)
+            return set(await asyncio.gather(*waiting)) == {False, True}
+
+    assert asyncio.run(scenario())
+
+
+async def lane_of(slots: Slots, claimant: str) -> bool:
+    async with slots.hold(Priority.INTERACTIVE, claimant, PHOTO) as express:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return express
