@@ -20,7 +20,7 @@ from tests.hostile import damaged
 FILES, CLIENTS = 10_000, 4
 LONGEST_S, USUAL_S = 12.0, 2.0  # the decoding time-out and some room
 GROWTH_MB = 200
-ROUNDS = 8  # of sound files before, so that every worker has met each kind: growth is what damaged ones add to that
+ROUNDS = 30  # of sound files before, so that every worker has met each kind: growth is what damaged ones add to that
 MEGABYTE = 1e6
 EXPECTED = {200, 400, 413, 415, 422}
 
