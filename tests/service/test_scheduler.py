@@ -418,10 +418,10 @@ def test_ten_thousand_marked_views_are_never_swapped_whoever_leaves() -> None:
 
 def test_a_batch_is_no_longer_than_others_should_have_to_wait() -> None:
     async def scenario() -> None:
-        engine = FakeEngine(cost=lambda model, size: 0.005 + 0.015 * size)
+        engine = FakeEngine(cost=lambda model, size: 0.01 + 0.03 * size)
         queue = scheduler(engine, max_batch_size=16)
         for size in (1, 16):
-            queue.costs["a"].observe(size, 0.005 + 0.015 * size)
+            queue.costs["a"].observe(size, 0.01 + 0.03 * size)
         await asyncio.gather(*(submit(queue, float(i)) for i in range(10)))
         assert [len(values) for _, values in engine.batches] == [3, 3, 3, 1]
 
@@ -430,14 +430,14 @@ def test_a_batch_is_no_longer_than_others_should_have_to_wait() -> None:
 
 def test_what_a_batch_takes_is_told_by_the_numbers_in_it_not_by_the_count_of_views() -> None:
     async def scenario() -> None:
-        engine = FakeEngine(cost=lambda model, size: 0.00049 * size)
+        engine = FakeEngine(cost=lambda model, size: 0.00098 * size)
         queue = scheduler(engine, max_batch_size=16)
         await queue.submit("a", [np.zeros(1, np.float32)])
         await queue.submit("a", [np.zeros(50, np.float32)])
-        assert queue.costs["a"].seconds(20) == pytest.approx(0.0098)
+        assert queue.costs["a"].seconds(20) == pytest.approx(0.0196)
         views = [np.full(size, i, np.float32) for i, size in enumerate([45] * 4 + [10] * 12)]
         await asyncio.gather(*(queue.submit("a", [view]) for view in views))
-        # 102 numbers take a twentieth of a second
+        # 102 numbers take a tenth of a second
         assert [len(values) for _, values in engine.batches[2:]] == [2, 3, 10, 1]
 
     run(scenario())

@@ -108,7 +108,7 @@ def test_an_engine_that_has_nothing_to_do_wakes_for_its_heartbeat_alone(started:
             await asyncio.sleep(2)
             return [wakeups([process]) - count for process, count in zip(processes, before, strict=True)]
 
-    assert max(run(scenario())) < 30  # polling every 50 ms would make it 40
+    assert max(run(scenario())) < 100  # polling every 10 ms would make it 200; a busy machine adds a few
 
 
 def test_the_engine_computes_with_the_threads_of_the_settings(started: Started) -> None:
