@@ -14,14 +14,15 @@ from service.priority import Priority
 
 @dataclass(eq=False)
 class Call:
-    """deadline: on the monotonic clock, kept by `timer`. place: in the queue, kept for the request's first input.
+    """deadline: on the monotonic clock, kept by `timer`. body_deadline: the same of the body, while it is awaited.
 
-    path: the URL's. model: by its name, once it is chosen.
+    path: the URL's. place: in the queue, kept for the request's first input. model: by its name, once it is chosen.
     """
 
     path: str = ""
     priority: Priority = Priority.INTERACTIVE
     deadline: float = math.inf
+    body_deadline: float = math.inf
     timer: asyncio.Timeout | None = None
     place: Reservation | None = None
     model: str | None = None
@@ -34,8 +35,16 @@ class Call:
     def hurry(self, deadline: float) -> None:
         """An answer is wanted by then, if not before."""
         self.deadline = min(self.deadline, deadline)
+        self._set_timer()
+
+    def await_body(self, deadline: float) -> None:
+        """The body is to come by then; infinity: it has come."""
+        self.body_deadline = deadline
+        self._set_timer()
+
+    def _set_timer(self) -> None:
         if self.timer is not None and not self.timer.expired():
-            self.timer.reschedule(self.deadline)
+            self.timer.reschedule(min(self.deadline, self.body_deadline))
 
 
 CURRENT_CALL: ContextVar[Call | None] = ContextVar("call", default=None)

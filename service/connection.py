@@ -5,11 +5,13 @@ memory before any layer of the application sees a request.
 """
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.disconnect import ON_DEPARTURE
 from service.errors import malformed
 from service.middleware import new_request_id
 from service.problem import Problem, problem_response
@@ -26,6 +28,7 @@ class Connection(HttpToolsProtocol):
     _awaits_head = True
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
+    _departed: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -34,6 +37,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+        if self._departed is not None:
+            self._departed()
 
     def data_received(self, data: bytes) -> None:
         if self._awaits_head:
@@ -49,6 +54,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._awaits_head, self._head_bytes = False, 0
         self._stop_timer()
+        cast(dict[str, Any], self.scope)[ON_DEPARTURE] = self._on_departure
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -58,6 +64,9 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP: in the form of all problems."""
         self._refuse(malformed("not a valid HTTP/1.1 request: use an HTTP client"))
+
+    def _on_departure(self, tell: Callable[[], None] | None) -> None:
+        self._departed = tell
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self.head_timeout_s, self._time_is_over)

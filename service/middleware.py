@@ -1,6 +1,5 @@
 """What wraps every request: its id, and the limits on its body."""
 
-import asyncio
 import os
 import re
 
@@ -35,15 +34,11 @@ class RequestIds(HttpLayer):
 
 
 class BodyLimit(HttpLayer):
-    """Refuse a body over the limit: by its declared length before it is read, or while it is read; and a slow one.
+    """Refuse a body over the limit: by its declared length before it is read, or while it is read."""
 
-    timeout_s: for all of the body, so that no trickle keeps a connection for ever.
-    """
-
-    def __init__(self, app: ASGIApp, limit: int, timeout_s: float = 30.0) -> None:
+    def __init__(self, app: ASGIApp, limit: int) -> None:
         super().__init__(app)
         self.limit = limit
-        self.timeout_s = timeout_s
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = header(scope, b"content-length") or "0"
@@ -54,30 +49,17 @@ class BodyLimit(HttpLayer):
         await self.app(scope, self._limited(receive), send)
 
     def _limited(self, receive: Receive) -> Receive:
-        until = asyncio.get_running_loop().time() + self.timeout_s
-        seen, complete = 0, False
+        seen = 0
 
         async def receive_within_limit() -> Message:
-            nonlocal seen, complete
-            if complete:
-                return await receive()
-            message = await self._in_time(receive, until)
+            nonlocal seen
+            message = await receive()
             seen += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
             if seen > self.limit:
                 raise self._too_large(seen)
             return message
 
         return receive_within_limit
-
-    async def _in_time(self, receive: Receive, until: float) -> Message:
-        try:
-            async with asyncio.timeout_at(until):
-                return await receive()
-        except TimeoutError:
-            detail = f"the body did not arrive within {self.timeout_s:g} s: send smaller or fewer files"
-            headers = {"Connection": "close"}
-            raise Problem(408, "body_timeout", detail, {"limit": self.timeout_s}, headers) from None
 
     def _too_large(self, actual: int) -> Problem:
         detail = f"the body has at least {actual} bytes, the limit is {self.limit}: send smaller or fewer files"

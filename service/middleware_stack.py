@@ -10,6 +10,7 @@ from service.errors import Faults
 from service.gate import Gate
 from service.keys import Keys
 from service.middleware import BodyLimit, HeadRequests, RequestIds
+from service.plain_route import DirectRoutes
 from service.rate import Rate
 from service.runtime import Runtime
 from service.telemetry import Telemetry
@@ -39,11 +40,13 @@ def install(app: FastAPI, runtime: Runtime) -> None:
                 "open_requests": runtime.open_requests,
                 "timeout_s": settings.request_timeout_s,
                 "max_timeout_s": settings.max_request_timeout_s,
+                "body_timeout_s": settings.body_timeout_s,
             },
         ),
-        (BodyLimit, {"limit": settings.max_body_bytes, "timeout_s": settings.body_timeout_s}),
+        (BodyLimit, {"limit": settings.max_body_bytes}),
         (Gate, {"admission": runtime.admission, "estimates": runtime.estimates}),
         (HeadRequests, {}),
+        (DirectRoutes, {"routes": app.router.routes}),
     ]
     for layer, options in reversed(layers):  # the last added is the outermost
         app.add_middleware(layer, **options)

@@ -1,10 +1,14 @@
 """Routes whose endpoints read the request and write the response themselves."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import Request
 from fastapi.routing import APIRoute
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.http_layer import HttpLayer
 
 
 class PlainRoute(APIRoute):
@@ -21,3 +25,23 @@ class PlainRoute(APIRoute):
             await response(scope, receive, send)
 
         self.app = app
+
+
+class DirectRoutes(HttpLayer):
+    """Leads a request to its plain route by method and path alone, past what stands between a router and the layers.
+
+    Others go the usual way: those whose path has parameters, and whatever is not found.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        super().__init__(app)
+        plain = [route for route in routes if isinstance(route, PlainRoute) and not route.param_convertors]
+        self._routes = {(method, route.path): route for route in plain for method in route.methods or ()}
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get((scope["method"], scope["path"]))
+        if route is None:
+            await self.app(scope, receive, send)
+        else:
+            scope["route"] = route
+            await route.app(scope, receive, send)

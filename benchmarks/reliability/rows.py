@@ -1,4 +1,4 @@
-"""All proofs, by their names. R5, R16 and R17 are tests; R18 needs containers."""
+"""All proofs, by their names. R5, R16 and R17 are tests."""
 
 from collections.abc import Callable
 
@@ -15,6 +15,7 @@ from benchmarks.reliability.loop_lag import loop_lag
 from benchmarks.reliability.media_fuzz import media_fuzz
 from benchmarks.reliability.overload import overload
 from benchmarks.reliability.reloading import reloading
+from benchmarks.reliability.rolling_restart import rolling_restart
 from benchmarks.reliability.soak import soak
 from benchmarks.reliability.termination import termination
 from benchmarks.reliability.wire_fuzz import wire_fuzz
@@ -36,4 +37,5 @@ ROWS: dict[str, Row] = {
     "R13": liveness,
     "R14": reloading,
     "R15": loop_lag,
+    "R18": rolling_restart,
 }

@@ -23,8 +23,10 @@ class ScoreFunction(StrEnum):
 
 def softmax(logits: Scores) -> Scores:
     """Over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    powers = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+    np.exp(powers, out=powers)
+    powers /= np.add.reduce(powers, axis=-1, keepdims=True)
+    return powers
 
 
 def sigmoid(logits: Scores) -> Scores:
@@ -34,9 +36,9 @@ def sigmoid(logits: Scores) -> Scores:
 
 def highest(scores: Scores, count: int) -> list[tuple[int, float]]:
     """Place and value of the `count` highest of (classes,) scores, from the highest on; of equal ones the first comes
-    first. Deadlines numpy as little as can be: for few classes, and few of many, that is what takes the time.
+    first. Calls numpy as little as can be: for few classes, and few of many, that is what takes the time.
     """
-    places = np.argpartition(scores, len(scores) - count)[len(scores) - count :]
+    places = scores.argpartition(len(scores) - count)[len(scores) - count :]
     found = zip(places.tolist(), scores[places].tolist(), strict=True)
     return sorted(found, key=lambda item: (-item[1], item[0]))
 
@@ -118,7 +120,7 @@ class ClassificationPostprocessor(Postprocessor):
 
     def scores(self, rows: Sequence[Row], options: ClassificationOptions) -> Scores:
         """(views, classes)."""
-        logits = np.array([row["logits"] for row in rows])
+        logits = np.stack([row["logits"] for row in rows]) if len(rows) > 1 else rows[0]["logits"][np.newaxis]
         return SCORES[options.function_to_apply or self.function_to_apply](logits)
 
     def _ranked(self, scores: Scores, best: int) -> list[LabelScore]:

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from service.connection import Connection
+from service.disconnect import ON_DEPARTURE
 
 TIMEOUT_S = 0.2
 PATIENCE_S = 20.0
@@ -26,8 +27,12 @@ class Hurried(Connection):
     head_timeout_s = TIMEOUT_S
 
 
+departures: list[str] = []
+
+
 async def answer_length(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the number of bytes, after as many seconds as the path says."""
+    """Answers with the number of bytes, after as many seconds as the path says. Notes who leaves meanwhile."""
+    scope[ON_DEPARTURE](lambda: departures.append(scope["path"]))
     length, more = 0, True
     while more:
         message = await receive()
@@ -38,6 +43,7 @@ async def answer_length(scope: Scope, receive: Receive, send: Send) -> None:
     start: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}
     await send(start)
     await send({"type": "http.response.body", "body": body})
+    scope[ON_DEPARTURE](None)
 
 
 @asynccontextmanager
@@ -138,6 +144,23 @@ def test_endless_headers_are_431_long_before_they_fill_the_memory(piece: bytes) 
     answer, sent = run(scenario)
     assert problem(answer) == (431, "headers_too_large")
     assert sent < 20 * Connection.max_head_bytes
+
+
+def test_who_leaves_before_the_answer_is_told_of_and_nobody_else() -> None:
+    async def scenario(connect: Callable[[], Awaitable[Stream]]) -> None:
+        stays, leaves = await connect(), await connect()
+        stays[1].write(b"GET /0.01 HTTP/1.1\r\nHost: a\r\n\r\n")
+        leaves[1].write(b"GET /3600 HTTP/1.1\r\nHost: a\r\n\r\n")
+        await stays[0].readuntil(b"200 OK")
+        for _, writer in (leaves, stays):
+            writer.close()
+        while not departures:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+
+    departures.clear()
+    run(scenario)
+    assert departures == ["/3600"]
 
 
 def test_what_is_no_http_is_answered_as_a_problem() -> None:

@@ -26,9 +26,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def calls(
-    endpoint: Endpoint, open_requests: OpenRequests | None = None, timeout_s: float = 60, most_s: float = 300
+    endpoint: Endpoint,
+    open_requests: OpenRequests | None = None,
+    timeout_s: float = 60,
+    most_s: float = 300,
+    body_s: float = 30,
 ) -> ASGIApp:
-    return outside(Deadlines(answering(endpoint), open_requests or OpenRequests(), timeout_s, most_s))
+    return outside(Deadlines(answering(endpoint), open_requests or OpenRequests(), timeout_s, most_s, body_s))
 
 
 async def for_ever(scope: Scope, receive: Receive) -> None:
@@ -182,22 +186,41 @@ def test_a_body_that_does_not_end_in_time_is_408(dribble: bool) -> None:
             await asyncio.sleep(0.005 if dribble else 3600)
             return {"type": "http.request", "body": b"x", "more_body": True}
 
-    reply = asyncio.run(Slow().ask(outside(BodyLimit(answering(read_all), 10_000, 0.05))))
+    reply = asyncio.run(Slow().ask(calls(read_all, body_s=0.05)))
     assert (reply.status, reply.code) == (408, "body_timeout")
     assert reply.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("body_s", [0.02, 60])
+def test_the_time_of_the_body_ends_with_it(body_s: float) -> None:
+    """The request's own goes on: work may take longer than a body may."""
+
+    async def slow(scope: Scope, receive: Receive) -> None:
+        await read_all(scope, receive)
+        await asyncio.sleep(0.1)
+
+    assert asyncio.run(Client([b"x"] * 3).ask(calls(slow, body_s=body_s))).status == 200
+    assert asyncio.run(Client([b"x"] * 3).ask(calls(slow, timeout_s=0.05, body_s=body_s))).status == 504
+
+
+def test_what_nobody_reads_may_take_its_time() -> None:
+    async def slow(scope: Scope, receive: Receive) -> None:
+        await asyncio.sleep(0.1)
+
+    assert asyncio.run(Client([b"x"]).ask(calls(slow, body_s=0.02))).status == 200
 
 
 @pytest.mark.parametrize("headers", [{"content_length": "1001"}, {}])
 def test_a_body_over_the_limit_is_413_declared_or_not(headers: dict[str, str]) -> None:
     client = Client([b"x" * 400] * 3, **headers)
-    reply = asyncio.run(client.ask(outside(BodyLimit(answering(read_all), 1000, 10))))
+    reply = asyncio.run(client.ask(outside(BodyLimit(answering(read_all), 1000))))
     assert (reply.status, reply.code, reply.headers["connection"]) == (413, "body_too_large", "close")
     assert len(client._chunks) == (3 if headers else 0)
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "two", "9" * 5000])
 def test_a_length_that_is_no_number_is_refused(length: str) -> None:
-    reply = asyncio.run(Client(content_length=length).ask(outside(BodyLimit(answering(read_all), 1000, 10))))
+    reply = asyncio.run(Client(content_length=length).ask(outside(BodyLimit(answering(read_all), 1000))))
     assert (reply.status, reply.code) == (400, "malformed_request")
 
 

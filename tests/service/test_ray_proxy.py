@@ -83,7 +83,7 @@ def test_the_request_id_that_ray_adds_a_second_time_is_sent_once() -> None:
     async def receive() -> Message:
         raise AssertionError("nobody reads the body here")
 
-    asyncio.run(Refusals(proxy(*answer(200, "application/json", b"{}", *ids)))(scope, receive, send))
+    asyncio.run(Refusals(proxy(*answer(200, "application/json", b"{}", *ids))).serve(scope, receive, send))
     assert [value for name, value in sent[0]["headers"] if name == b"x-request-id"] == [b"a"]
 
 
