@@ -110,14 +110,14 @@ def backtest(
     """
     from training.backtest import COLUMNS, table
     from training.backtest import backtest as run
-    from training.data import DatasetError
+    from training.dataset_error import DatasetError
 
     with reported_errors(DatasetError):
-        score = run(checkpoint, data, stride, device=device)
+        metrics = run(checkpoint, data, stride, device=device)
     if as_json:
-        out.out(to_json(score.details).decode())
+        out.out(to_json(metrics.details).decode())
     else:
-        show_table(checkpoint.stem, COLUMNS, table(score), f"{score.count:,} values")
+        show_table(checkpoint.stem, COLUMNS, table(metrics), f"{metrics.count:,} values")
 
 
 @app.command()
