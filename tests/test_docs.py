@@ -9,6 +9,7 @@ import pytest
 
 from service.app import create_app
 from service.bench.cli import bench
+from service.cli import measure_bfloat16
 from service.flags import default_text, read_settings
 from service.settings import Settings
 from training.cli import train_app
@@ -76,7 +77,9 @@ def test_links_in_the_documents_lead_somewhere() -> None:
 def test_commands_and_flags_in_the_documents_exist() -> None:
     callbacks = [command.callback for command in train_app.registered_commands]
     assert len(callbacks) == len(TRAINING_TASKS)
-    names = {name for callback in (*callbacks, bench) if callback for name in callback.__annotations__}
+    names = {
+        name for callback in (*callbacks, bench, measure_bfloat16) if callback for name in callback.__annotations__
+    }
     words = [name.replace("_", "-") for name in names]
     flags = {"--lr", "--final-lr", *(f"--{word}" for word in words), *(f"--no-{word}" for word in words)}
     flags |= {f"--{name.replace('_', '-')}" for name in Settings.model_fields} | {"--structure", "--help"}

@@ -128,6 +128,42 @@ def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: P
     assert 1e-4 < card.bfloat16_error < 0.1
 
 
+def unmeasured(path: Path) -> Checkpoint:
+    """The checkpoint as an older version wrote it, in place."""
+    checkpoint = Checkpoint.load(path)
+    without = replace(checkpoint, card=replace(checkpoint.card, bfloat16_error=None))
+    without.save(path)
+    return checkpoint
+
+
+@pytest.mark.parametrize("name", ["model", "training"])
+def test_a_finished_checkpoint_is_measured_as_training_would_have(job: Job, name: str) -> None:
+    path = train(job, Watcher()).with_stem(name)
+    trained = unmeasured(path)
+    arguments = ["measure-bfloat16", str(path), str(job.data), "--device", "cpu"]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.output
+    assert f"{trained.card.bfloat16_error:.2e} of the largest output" in found.output
+    assert Checkpoint.load(path).card.bfloat16_error is None
+
+    assert CliRunner().invoke(app, [*arguments, "--write"]).exit_code == 0
+    written = Checkpoint.load(path)
+    assert written.card == trained.card
+    assert written.version == trained.version
+    assert replace(written, state_dict={}) == replace(trained, state_dict={})
+
+
+def test_a_checkpoint_is_not_measured_on_data_that_cannot_be_read(job: Job, tmp_path: Path) -> None:
+    path = train(job, Watcher())
+    before = path.read_bytes()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = CliRunner().invoke(app, ["measure-bfloat16", str(path), str(empty), "--write"])
+    assert result.exit_code == 1
+    assert "expected at least two folders" in result.output.replace("\n", " ")
+    assert path.read_bytes() == before
+
+
 def test_fine_tuning_starts_from_the_backbone_of_another_run(job: Job, tmp_path: Path) -> None:
     train(job, Watcher())
     initial = job.out / "training.safetensors"
