@@ -1,4 +1,4 @@
-"""The command line: `unireplknet serve | predict | models | convert | train | backtest | bench`."""
+"""The command line: `unireplknet serve | predict | models | convert | train | backtest | measure-bfloat16 | bench`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 from models.description import Structure
 from service.bench.cli import bench
-from service.console import err, models_table, out, reported_errors, show_conversion, show_table
+from service.console import err, models_table, out, reported_errors, show_bfloat16, show_conversion, show_table
 from service.flags import with_settings
 from service.json_answer import to_json
 from service.settings import EMBEDDED_CHECKPOINTS, Settings
@@ -110,14 +110,40 @@ def backtest(
     """
     from training.backtest import COLUMNS, table
     from training.backtest import backtest as run
-    from training.data import DatasetError
+    from training.dataset_error import DatasetError
 
     with reported_errors(DatasetError):
-        score = run(checkpoint, data, stride, device=device)
+        metrics = run(checkpoint, data, stride, device=device)
     if as_json:
-        out.out(to_json(score.details).decode())
+        out.out(to_json(metrics.details).decode())
     else:
-        show_table(checkpoint.stem, COLUMNS, table(score), f"{score.count:,} values")
+        show_table(checkpoint.stem, COLUMNS, table(metrics), f"{metrics.count:,} values")
+
+
+@app.command()
+def measure_bfloat16(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint to measure", exists=True, dir_okay=False)],
+    data: Annotated[Path, typer.Argument(help="The data that it was trained on, as `train` takes it", exists=True)],
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto")] = "auto",
+    write: Annotated[bool, typer.Option("--write", help="Write the result into the checkpoint's model card")] = False,
+) -> None:
+    """Measure how much bfloat16 changes the outputs of a model.
+
+    `train` and `convert` do so for the checkpoints that they write; this is for those without that number, which
+    `serve --precision auto` keeps in float32.
+
+    \b
+    Example:
+      unireplknet measure-bfloat16 runs/photos/model.safetensors photos/ --write
+    """
+    from training.bfloat16 import bfloat16_measured
+    from training.dataset_error import DatasetError
+
+    with reported_errors(DatasetError):
+        measured = bfloat16_measured(checkpoint, data, device)
+        if write:
+            measured.save(checkpoint)
+    show_bfloat16(measured.card)
 
 
 @app.command()

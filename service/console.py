@@ -110,6 +110,16 @@ def show_conversion(report: "ConversionReport") -> None:
     out.print(table)
 
 
+def show_bfloat16(card: ModelCard) -> None:
+    from models.rounding import BFLOAT16_LIMIT, bears_bfloat16
+
+    if card.bfloat16_error is None:
+        return out.print(f"{card.name}: an output is not a finite number: served in float32", soft_wrap=True)
+    served = "bfloat16 where the device has it" if bears_bfloat16(card.bfloat16_error) else "float32"
+    error, limit = f"{card.bfloat16_error:.2e}", f"{BFLOAT16_LIMIT:.2e}"
+    out.print(f"{card.name}: off by {error} of the largest output, limit {limit}: served in {served}", soft_wrap=True)
+
+
 @contextmanager
 def reported_errors(*others: type[Exception]) -> Iterator[None]:
     """End with one line and status 1 for what a user can mend; a traceback is for our own faults."""

@@ -9,10 +9,11 @@ import pytest
 
 from service.app import create_app
 from service.bench.cli import bench
+from service.cli import measure_bfloat16
 from service.flags import default_text, read_settings
 from service.settings import Settings
 from training.cli import train_app
-from training.subjects import SUBJECTS
+from training.training_tasks import TRAINING_TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -75,8 +76,10 @@ def test_links_in_the_documents_lead_somewhere() -> None:
 
 def test_commands_and_flags_in_the_documents_exist() -> None:
     callbacks = [command.callback for command in train_app.registered_commands]
-    assert len(callbacks) == len(SUBJECTS)
-    names = {name for callback in (*callbacks, bench) if callback for name in callback.__annotations__}
+    assert len(callbacks) == len(TRAINING_TASKS)
+    names = {
+        name for callback in (*callbacks, bench, measure_bfloat16) if callback for name in callback.__annotations__
+    }
     words = [name.replace("_", "-") for name in names]
     flags = {"--lr", "--final-lr", *(f"--{word}" for word in words), *(f"--no-{word}" for word in words)}
     flags |= {f"--{name.replace('_', '-')}" for name in Settings.model_fields} | {"--structure", "--help"}

@@ -13,7 +13,7 @@ from examples.public_sets import SETS
 from preprocessors.clouds.cloud_reader import read_cloud
 from tests.clouds import CUBE, cloud, off, radhar
 from tests.recordings import chirp, sound_file
-from training.data import find_splits
+from training.splits import find_splits
 
 
 def test_esc_10_is_taken_out_of_esc_50_by_its_folds(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Teaching sounds: recordings in class folders, as log-mel filter banks."""
+"""Training audio classifiers: recordings in class folders, as log-mel filter banks."""
 
 import random
 from collections.abc import Collection, Sequence
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from preprocessors.audio import PRESETS, AudioPreprocessor
-from training.classification import ClassificationSubject
-from training.data import Splits
-from training.lesson import Material
+from training.classification import ClassificationTask
+from training.example_reader import read_example
 from training.recipe import Recipe
-from training.recordings import Waveform, WaveformChange, masked, random_window, restyled
-from training.samples import TrainingSamples, usable
+from training.recordings import Waveform, WaveformAugment, freq_mixstyle, mask_band, random_window
 from training.setting import setting
+from training.splits import Splits
+from training.training_data import TrainingData
+from training.training_dataset import TrainingDataset
 
 # What is chosen where neither a flag nor a preset says otherwise; and the flags that do
 FRONT_END: dict[str, Any] = {"sample_rate": 16_000, "n_mels": 128, "hop_length_ms": 10.0, "target_frames": 512}
@@ -23,11 +24,12 @@ FLAGS = dict(zip(FRONT_END, ("--sample-rate", "--mels", "--hop-ms", "--frames"),
 
 
 @dataclass(frozen=True)
-class AudioSubject(ClassificationSubject):
+class AudioClassification(ClassificationTask):
     """The statistics by which filter banks are normalised are a preset's, or measured on the training split."""
 
-    task: ClassVar[str] = "classify/audio"
+    name: ClassVar[str] = "classify/audio"
     noun: ClassVar[str] = "audio classifier"
+    preprocessor_type = AudioPreprocessor
     suffixes: ClassVar[Sequence[str]] = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".webm")
     in_chans: ClassVar[int] = 1
 
@@ -49,28 +51,28 @@ class AudioSubject(ClassificationSubject):
     mask_mels: int = setting(24, "SpecAugment: maximum masked mel filters; 0 disables")
     mask_frames: int = setting(24, "SpecAugment: maximum masked frames; 0 disables")
 
-    def material(self, splits: Splits, recipe: Recipe) -> Material:
+    def training_data(self, splits: Splits, recipe: Recipe) -> TrainingData:
         from training.augment import BatchAugment
 
         plain = self.preprocessor()
-        heard = [usable(e, lambda b: plain.read(b).waveform) for e in splits.train]
-        preprocessor = plain if self.preset else measured(plain, heard)
-        change = WaveformChange(self.speed, self.shift, self.gain, self.noise)
+        waveforms = [read_example(e, lambda b: plain.read(b).waveform) for e in splits.train]
+        preprocessor = plain if self.preset else with_measured_statistics(plain, waveforms)
+        augment = WaveformAugment(self.speed, self.shift, self.gain, self.noise)
 
         def draw(waveform: Waveform, rng: random.Random, epoch: int) -> Tensor:
-            return torch.from_numpy(random_window(change(waveform, rng), preprocessor.window_samples, rng))
+            return torch.from_numpy(random_window(augment(waveform, rng), preprocessor.window_samples, rng))
 
-        def alter(windows: Tensor) -> Tensor:
+        def per_sample(windows: Tensor) -> Tensor:
             maps = torch.stack([preprocessor.features(window) for window in windows])[:, None]
             if self.style:
-                maps = restyled(maps, self.style)
-            maps = masked(maps, 3, self.mask_mels, preprocessor.mean)
-            return masked(maps, 2, self.mask_frames, preprocessor.mean)
+                maps = freq_mixstyle(maps, self.style)
+            maps = mask_band(maps, 3, self.mask_mels, preprocessor.mean)
+            return mask_band(maps, 2, self.mask_frames, preprocessor.mean)
 
-        return Material(
+        return TrainingData(
             preprocessor=preprocessor,
-            training=TrainingSamples(heard, splits.targets(splits.train), recipe.seed, draw),
-            augment=BatchAugment(self, len(splits.labels), alter),
+            dataset=TrainingDataset(waveforms, splits.targets(splits.train), recipe.seed, draw),
+            augment=BatchAugment(self, len(splits.labels), per_sample),
             normalise=preprocessor.laid_out,
         )
 
@@ -99,7 +101,7 @@ class AudioSubject(ClassificationSubject):
         return PRESETS[self.preset]
 
 
-def measured(preprocessor: AudioPreprocessor, heard: Sequence[Waveform]) -> AudioPreprocessor:
-    """With the mean and the deviation of the filter bank over all frames heard."""
-    rows = torch.cat([preprocessor.filter_bank(torch.from_numpy(waveform)) for waveform in heard])
+def with_measured_statistics(preprocessor: AudioPreprocessor, waveforms: Sequence[Waveform]) -> AudioPreprocessor:
+    """With the mean and the deviation of the filter bank over all frames of the recordings."""
+    rows = torch.cat([preprocessor.filter_bank(torch.from_numpy(waveform)) for waveform in waveforms])
     return replace(preprocessor, mean=round(rows.mean().item(), 6), std=round(rows.std().item(), 6))

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches: each sample by its modality's means, then mixing of samples and their targets."""
+"""Augmentation of whole batches: each sample as suits its modality, then mixing of samples and their targets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,29 +14,29 @@ from kornia.augmentation import (
 from kornia.augmentation.auto import TrivialAugment
 from torch import Tensor
 
-from training.classification import ClassificationSubject
-from training.samples import shares
+from training.classification import ClassificationTask
+from training.soft_targets import soft_targets
 
 # (N, C, H, W) maps and (N,) their numbers -> mixed maps, and (N, 3): first number, second number, second's share
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class BatchAugment:
-    """A batch and its targets (see `shares`) -> (N, C, H, W) maps and (N, classes) soft targets.
+    """A batch and its targets (see `soft_targets`) -> (N, C, H, W) maps and (N, classes) soft targets.
 
-    `alter` changes every sample by itself, before they are mixed. All chance comes from torch's global generator: seed
-    it, and a batch comes out the same.
+    `per_sample` augments every sample by itself, before they are mixed. All chance comes from torch's global generator:
+    seed it, and a batch comes out the same.
     """
 
-    def __init__(self, subject: ClassificationSubject, num_classes: int, alter: Callable[[Tensor], Tensor]) -> None:
-        self.alter = alter
-        mixes = ((mixup, subject.mixup), (cutmix, subject.cutmix))
+    def __init__(self, task: ClassificationTask, num_classes: int, per_sample: Callable[[Tensor], Tensor]) -> None:
+        self.per_sample = per_sample
+        mixes = ((mixup, task.mixup), (cutmix, task.cutmix))
         self.mixes = [mix(strength) for mix, strength in mixes if strength]
-        self.mix_probability = subject.mix_probability if self.mixes else 0.0
+        self.mix_probability = task.mix_probability if self.mixes else 0.0
         self.num_classes = num_classes
 
     def __call__(self, samples: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        maps, soft = self.alter(samples), shares(targets, self.num_classes)
+        maps, soft = self.per_sample(samples), soft_targets(targets, self.num_classes)
         if torch.rand(()).item() >= self.mix_probability:
             return maps, soft
         mix = self.mixes[int(torch.randint(len(self.mixes), ()).item())]

@@ -1,30 +1,30 @@
-"""Teaching classes: files in class folders, one softmax over their names."""
+"""Training classifiers: files in class folders, one softmax over their names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import Any, ClassVar
 
 from models.config import BackboneConfig
-from models.heads.base import Outputs
 from models.heads.classification import ClassificationHead
-from training.data import Splits, find_splits
-from training.lesson import Lesson, Loss, Material
-from training.listed import listed_splits
+from preprocessors.base import Preprocessor
+from training.classification_evaluator import classification_evaluator
+from training.criterion import binary_cross_entropy, soft_cross_entropy
+from training.evaluation_dataset import EvaluationDataset
+from training.listed_splits import listed_splits
+from training.multi_label_metrics import multi_label_metrics
 from training.recipe import Recipe
-from training.samples import EvaluationSamples
-from training.scoring import accuracy, judge_by, precision
 from training.setting import setting
-from training.subject import Subject
+from training.single_label_metrics import single_label_metrics
+from training.splits import Splits, find_splits
+from training.training_data import TrainingData
+from training.training_setup import TrainingSetup
+from training.training_task import TrainingTask
 
 
 @dataclass(frozen=True)
-class ClassificationSubject(Subject):
+class ClassificationTask(TrainingTask):
     """suffixes: of the files that are read. norm_eps: of the head's norm, as in the authors' heads. maps: how many maps
     one input becomes.
 
@@ -48,51 +48,37 @@ class ClassificationSubject(Subject):
     def maps(self) -> int:
         return 1
 
-    def material(self, splits: Splits, recipe: Recipe) -> Material:
+    def training_data(self, splits: Splits, recipe: Recipe) -> TrainingData:
         """Read the training split. Raises DatasetError for a file that cannot be used."""
         raise NotImplementedError
 
-    def lesson(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> Lesson:
-        listed = data.is_file()
-        splits = listed_splits(data, recipe.seed) if listed else find_splits(data, self.suffixes, recipe.seed)
-        material = self.material(splits, recipe)
-        preprocessor = material.preprocessor
-        judged = {"validation": splits.validation, "test": splits.test}
-        return Lesson(
-            material=material,
+    def splits(self, data: Path, seed: int) -> Splits:
+        return listed_splits(data, seed) if data.is_file() else find_splits(data, self.suffixes, seed)
+
+    def validation_set(self, data: Path, preprocessor: Preprocessor[Any], seed: int) -> EvaluationDataset:
+        splits = self.splits(data, seed)
+        return EvaluationDataset(splits.validation, splits.targets(splits.validation), preprocessor)
+
+    def setup(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> TrainingSetup:
+        splits = self.splits(data, recipe.seed)
+        training_data = self.training_data(splits, recipe)
+        preprocessor = training_data.preprocessor
+        held_out = {"validation": splits.validation, "test": splits.test}
+        measure = multi_label_metrics if splits.multi_label else single_label_metrics
+        return TrainingSetup(
+            training_data=training_data,
             head={
                 "num_features": backbone.dims[-1] * self.maps,
                 "labels": splits.labels,
                 "norm_eps": self.norm_eps,
                 **({"function_to_apply": "sigmoid"} if splits.multi_label else {}),
             },
-            loss=(binary_cross_entropy if splits.multi_label else soft_cross_entropy)(self.label_smoothing),
-            judged={
-                name: EvaluationSamples(examples, splits.targets(examples), preprocessor)
-                for name, examples in judged.items()
+            criterion=(binary_cross_entropy if splits.multi_label else soft_cross_entropy)(self.label_smoothing),
+            evaluation_sets={
+                name: EvaluationDataset(examples, splits.targets(examples), preprocessor)
+                for name, examples in held_out.items()
             },
-            judge=judge_by(
-                preprocessor.transform, partial(precision if splits.multi_label else accuracy, labels=splits.labels)
-            ),
-            splits={"train": len(splits.train), **{k: len(v) for k, v in judged.items()}, "origin": splits.origin},
+            evaluate=classification_evaluator(preprocessor.transform, partial(measure, labels=splits.labels)),
+            splits={"train": len(splits.train), **{k: len(v) for k, v in held_out.items()}, "origin": splits.origin},
             description=f"UniRepLKNet {self.noun} for {len(splits.labels)} classes",
         )
-
-
-def soft_cross_entropy(label_smoothing: float) -> Loss:
-    """Of the logits against soft targets (N, classes)."""
-
-    def loss(outputs: Outputs, targets: Tensor) -> Tensor:
-        return F.cross_entropy(outputs["logits"].float(), targets, label_smoothing=label_smoothing)
-
-    return loss
-
-
-def binary_cross_entropy(label_smoothing: float) -> Loss:
-    """Of every logit by itself, against soft targets (N, classes)."""
-
-    def loss(outputs: Outputs, targets: Tensor) -> Tensor:
-        smoothed = torch.lerp(targets, torch.full_like(targets, 0.5), label_smoothing)
-        return F.binary_cross_entropy_with_logits(outputs["logits"].float(), smoothed)
-
-    return loss

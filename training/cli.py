@@ -12,12 +12,12 @@ import typer
 
 from models.config import VARIANTS, BackboneConfig, backbone_config
 from models.description import CheckpointError
-from training.data import DatasetError
+from training.dataset_error import DatasetError
 from training.flags import flags_of, from_flags
 from training.recipe import Recipe
 from training.setting import setting
-from training.subject import Subject
-from training.subjects import SUBJECTS
+from training.training_task import TrainingTask
+from training.training_tasks import TRAINING_TASKS
 
 train_app = typer.Typer(
     name="train", help="Train a model on your own data.", add_completion=False, rich_markup_mode=None
@@ -69,8 +69,8 @@ class Network:
         return replace(config, layer_scale_init=self.layer_scale)
 
 
-def add_command(modality: str, kind: type[Subject]) -> None:
-    """`unireplknet train <modality> DATA`, with a flag for every setting of the subject, the recipe and the network."""
+def add_command(modality: str, kind: type[TrainingTask]) -> None:
+    """`unireplknet train <modality> DATA`, with a flag for every setting of the task, the recipe and the network."""
 
     def run(data: Path, **flags: Any) -> None:
         network, place = from_flags(Network, flags), from_flags(Place, flags)
@@ -82,13 +82,13 @@ def add_command(modality: str, kind: type[Subject]) -> None:
 
             if place.threads:
                 torch.set_num_threads(place.threads)
-            subject, recipe = from_flags(kind, flags), from_flags(Recipe, flags)
+            task, recipe = from_flags(kind, flags), from_flags(Recipe, flags)
             about = {key: value for key, value in vars(place).items() if key not in ("name", "threads")}
             job = Job(
                 data=data,
                 name=place.name or (data.stem if data.is_file() else data.resolve().name),
                 backbone=backbone,
-                subject=subject,
+                task=task,
                 recipe=recipe,
                 **about,
             )
@@ -101,7 +101,9 @@ def add_command(modality: str, kind: type[Subject]) -> None:
     register(modality, kind, run, [data, *flags, *flags_of(Recipe, kind.recipe)])
 
 
-def register(modality: str, kind: type[Subject], run: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
+def register(
+    modality: str, kind: type[TrainingTask], run: Callable[..., None], parameters: list[inspect.Parameter]
+) -> None:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     article = "an" if kind.noun[0] in "aeiou" else "a"
@@ -134,5 +136,5 @@ def numbers(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"{text!r} is not a list of numbers such as 2,2,6,2") from error
 
 
-for modality, kind in SUBJECTS.items():
+for modality, kind in TRAINING_TASKS.items():
     add_command(modality, kind)

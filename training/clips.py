@@ -1,4 +1,4 @@
-"""Videos for training: frames kept small in memory, a clip of them seen a little differently every time."""
+"""Videos for training: frames kept small in memory, a clip of them augmented anew every time."""
 
 import random
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ KEPT_CLIPS = 4  # at most so many clips' length of a video is kept, from its mid
 
 
 @dataclass(frozen=True)
-class ClipChange:
+class ClipAugment:
     """smallest_crop: least share of the area kept. light: largest relative change of contrast, brightness and colours.
 
     noise: largest deviation of what is added to every pixel, of a range of 1.
@@ -46,13 +46,13 @@ def read_frames(payload: bytes, preprocessor: VideoPreprocessor) -> Array:
         return np.stack([_small(reader[number], round(KEPT_SCALE * preprocessor.size)) for number in numbers])
 
 
-def random_clip(frames: Array, rng: random.Random, preprocessor: VideoPreprocessor, change: ClipChange) -> Tensor:
+def random_clip(frames: Array, rng: random.Random, preprocessor: VideoPreprocessor, augment: ClipAugment) -> Tensor:
     """(frames, size, size, 3) in [0, 1]: another start, another crop and other light, the same for the whole clip."""
     centred = clip_frames(len(frames), preprocessor.frames, preprocessor.stride, 1)[0]
     shift = rng.randint(-centred[0], len(frames) - 1 - centred[-1])
-    box = random_crop_box(rng, frames.shape[2], frames.shape[1], change.smallest_crop)
+    box = random_crop_box(rng, frames.shape[2], frames.shape[1], augment.smallest_crop)
     clip = np.stack([_cropped(frames[number + shift], box, preprocessor.size) for number in centred])
-    return change(torch.from_numpy(clip).float().div_(255), rng)
+    return augment(torch.from_numpy(clip).float().div_(255), rng)
 
 
 def _small(frame: Array, short_side: int) -> Array:

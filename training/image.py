@@ -1,4 +1,4 @@
-"""Teaching images: random crops of pictures in class folders."""
+"""Training image classifiers: random crops of pictures in class folders."""
 
 import random
 from collections.abc import Sequence
@@ -8,26 +8,28 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from preprocessors.image import ImagePreprocessor
-from training.classification import ClassificationSubject
-from training.data import Splits
-from training.lesson import Material
+from training.classification import ClassificationTask
+from training.example_reader import read_example
 from training.pictures import KEPT_SCALE, Raster, random_crop, read_picture
 from training.recipe import Recipe
-from training.samples import TrainingSamples, usable
 from training.setting import setting
+from training.splits import Splits
+from training.training_data import TrainingData
+from training.training_dataset import TrainingDataset
 
 FULL_SIZE_FROM = 0.8  # share of the epochs after which crops have their full size
 SIZE_STEP = 8
 
 
 @dataclass(frozen=True)
-class ImageSubject(ClassificationSubject):
+class ImageClassification(ClassificationTask):
     """smallest_crop: least share of the picture's area that a random crop keeps. first_size: side of the first epoch's
     crops, which grow to the full size over most of the run; early epochs cost less so.
     """
 
-    task: ClassVar[str] = "classify/image"
+    name: ClassVar[str] = "classify/image"
     noun: ClassVar[str] = "image classifier"
+    preprocessor_type = ImagePreprocessor
     norm_eps: ClassVar[float] = 1e-6
     suffixes: ClassVar[Sequence[str]] = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
@@ -42,26 +44,26 @@ class ImageSubject(ClassificationSubject):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Size and crop of what is served do not change training: a finished run can be judged with others."""
+        """Size and crop of what is served do not change training: a finished run can be evaluated with others."""
         settings = {**vars(self), "train_size": self.train_size or self.size}
         return {name: value for name, value in settings.items() if name not in ("size", "crop")}
 
-    def material(self, splits: Splits, recipe: Recipe) -> Material:
+    def training_data(self, splits: Splits, recipe: Recipe) -> TrainingData:
         from training.augment import BatchAugment, picture_augment
 
         preprocessor = ImagePreprocessor(size=self.size, crop=self.crop)
         full_size = self.train_size or self.size
-        short_side = round(KEPT_SCALE * full_size)
-        pictures = [usable(e, lambda b: read_picture(b, short_side, preprocessor.max_pixels)) for e in splits.train]
+        short_side, limit = round(KEPT_SCALE * full_size), preprocessor.max_pixels
+        images = [read_example(e, lambda b: read_picture(b, short_side, limit)) for e in splits.train]
 
         def draw(picture: Raster, rng: random.Random, epoch: int) -> Tensor:
             return random_crop(picture, rng, self.crop_size_at(epoch, recipe.epochs), self.smallest_crop)
 
-        alter = picture_augment(self.flip, self.trivial_augment, self.erasing)
-        return Material(
+        per_sample = picture_augment(self.flip, self.trivial_augment, self.erasing)
+        return TrainingData(
             preprocessor=preprocessor,
-            training=TrainingSamples(pictures, splits.targets(splits.train), recipe.seed, draw),
-            augment=BatchAugment(self, len(splits.labels), alter),
+            dataset=TrainingDataset(images, splits.targets(splits.train), recipe.seed, draw),
+            augment=BatchAugment(self, len(splits.labels), per_sample),
             normalise=preprocessor.normalise,
         )
 

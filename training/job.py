@@ -1,13 +1,11 @@
-"""A training job of any modality: read, learn, judge, and leave a checkpoint that the server can load."""
+"""A training job of any modality: read the data, train, evaluate, and write a checkpoint that the server can load."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Subset
 
 from models.checkpoint import Checkpoint
 from models.config import BackboneConfig
@@ -18,13 +16,13 @@ from models.reparam import reparameterize
 from models.rounding import bfloat16_error
 from models.unireplknet import UniRepLKNet
 from training.fit import Progress, fit
-from training.lesson import Lesson, Score
+from training.metrics import Metrics
 from training.recipe import Recipe
 from training.report import write_report
 from training.run import Run
-from training.subject import Subject
-
-ROUNDED_SAMPLES = 64  # enough to meet every class; a processor without bfloat16 takes a minute for that many pictures
+from training.served_batches import served_batches
+from training.training_setup import TrainingSetup
+from training.training_task import TrainingTask
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Job:
     out: Path
     name: str
     backbone: BackboneConfig
-    subject: Subject
+    task: TrainingTask
     recipe: Recipe
     initial: Path | None = None
     stop_after: int | None = None
@@ -51,7 +49,7 @@ class Job:
     @property
     def settings(self) -> dict[str, Any]:
         """What a resumed run must not change."""
-        return {**asdict(self.recipe), **self.subject.settings}
+        return {**asdict(self.recipe), **self.task.settings}
 
 
 def train(job: Job, progress: Progress) -> Path:
@@ -61,37 +59,38 @@ def train(job: Job, progress: Progress) -> Path:
     curve.png and state.pt (to resume from).
     """
     job.out.mkdir(parents=True, exist_ok=True)
-    # All files are read before anything is learned: one that cannot be used shall not be found hours later
-    lesson = job.subject.lesson(job.data, job.recipe, job.backbone)
-    run = Run(initial_model(job, lesson), job.recipe, resolve_device(job.device), job.settings)
+    # All files are read before training starts: one that cannot be used shall not be found hours later
+    setup = job.task.setup(job.data, job.recipe, job.backbone)
+    run = Run(initial_model(job, setup), job.recipe, resolve_device(job.device), job.settings)
     state = job.out / "state.pt"
     if state.exists():
         run.resume(state)
-    fit(run, lesson, state, progress, job.stop_after)
-    scores = {name: lesson.judge(run.best_model, data, run.device) for name, data in lesson.judged.items()}
-    write_report(job.out, run.history, scores, lesson.splits, job.settings)
-    if lesson.illustrate is not None:
-        lesson.illustrate(run.best_model, job.out)
-    return write_checkpoints(job, lesson, run, scores)
+    fit(run, setup, state, progress, job.stop_after)
+    model = run.evaluated_model
+    metrics = {name: setup.evaluate(model, data, run.device) for name, data in setup.evaluation_sets.items()}
+    write_report(job.out, run.history, metrics, setup.splits, job.settings)
+    if setup.plot is not None:
+        setup.plot(model, job.out)
+    return write_checkpoints(job, setup, run, metrics)
 
 
-def initial_model(job: Job, lesson: Lesson) -> PerceptionModel:
+def initial_model(job: Job, setup: TrainingSetup) -> PerceptionModel:
     torch.manual_seed(job.recipe.seed)
     config = network(job)
     backbone = UniRepLKNet(config)
     backbone.checkpoint_gradients = job.recipe.checkpoint_gradients
-    head = job.subject.head_type(**lesson.head)
-    embedding = job.subject.embedding_type(**lesson.material.embedding) if job.subject.embedding_type else None
+    head = job.task.head_type(**setup.head)
+    embedding = job.task.embedding_type(**setup.training_data.embedding) if job.task.embedding_type else None
     if job.initial is not None:
         backbone.load_state_dict(pretrained_backbone(job.initial, config))
     model = PerceptionModel(backbone, head, embedding)
-    if lesson.prepare is not None:
-        lesson.prepare(model)
+    if setup.initialise is not None:
+        setup.initialise(model)
     return model
 
 
 def network(job: Job) -> BackboneConfig:
-    return replace(job.backbone, drop_path=job.recipe.drop_path, in_chans=job.subject.in_chans)
+    return replace(job.backbone, drop_path=job.recipe.drop_path, in_chans=job.task.in_chans)
 
 
 def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.Tensor]:
@@ -118,51 +117,44 @@ def pretrained_backbone(path: Path, config: BackboneConfig) -> dict[str, torch.T
     return weights
 
 
-def write_checkpoints(job: Job, lesson: Lesson, run: Run, scores: Mapping[str, Score]) -> Path:
-    model = run.best_model
+def write_checkpoints(job: Job, setup: TrainingSetup, run: Run, metrics: Mapping[str, Metrics]) -> Path:
+    model = run.evaluated_model
     assert isinstance(model, PerceptionModel)
     deployed = reparameterize(model)
-    card = model_card(job, lesson, run, scores)
-    card = replace(card, bfloat16_error=bfloat16_error(deployed, served_batches(lesson, run.device)))
+    card = model_card(job, setup, run, metrics)
+    batches = served_batches(setup.evaluation_sets["validation"], setup.training_data.preprocessor, run.device)
+    card = replace(card, bfloat16_error=bfloat16_error(deployed, batches))
     forms: dict[Structure, PerceptionModel] = {Structure.DEPLOY: deployed, Structure.TRAINING: model}
     files = {Structure.DEPLOY: job.out / "model.safetensors", Structure.TRAINING: job.out / "training.safetensors"}
     for structure, form in forms.items():
         checkpoint = Checkpoint(
-            task=job.subject.task,
-            preprocessor=asdict(lesson.material.preprocessor),  # type: ignore[call-overload]
+            task=job.task.name,
+            preprocessor=asdict(setup.training_data.preprocessor),  # type: ignore[call-overload]
             backbone=asdict(network(job)),
-            head=lesson.head,
+            head=setup.head,
             structure=structure,
             card=card,
             state_dict=form.state_dict(),
-            embedding=lesson.material.embedding,
+            embedding=setup.training_data.embedding,
         )
         stored = checkpoint.in_half() if job.half and structure is Structure.DEPLOY else checkpoint
         stored.save(files[structure])
     return files[Structure.DEPLOY]
 
 
-def served_batches(lesson: Lesson, device: torch.device) -> Iterator[torch.Tensor]:
-    """A sample of the validation split, from all of its classes, as the model will be served it."""
-    data: Any = lesson.judged["validation"]
-    chosen = range(0, len(data), math.ceil(len(data) / ROUNDED_SAMPLES) or 1)
-    for batch, _ in DataLoader(Subset(data, chosen), batch_size=8):
-        yield lesson.material.preprocessor.transform(batch.to(device))
-
-
-def model_card(job: Job, lesson: Lesson, run: Run, scores: Mapping[str, Score]) -> ModelCard:
-    sizes = {name: size for name, size in lesson.splits.items() if name != "origin"}
-    shown = {f"{split}_{name}": value for split, score in scores.items() for name, value in score.metrics.items()}
+def model_card(job: Job, setup: TrainingSetup, run: Run, metrics: Mapping[str, Metrics]) -> ModelCard:
+    sizes = {name: size for name, size in setup.splits.items() if name != "origin"}
+    shown = {f"{split}_{name}": value for split, found in metrics.items() for name, value in found.summary.items()}
     return ModelCard(
         name=job.name,
-        description=lesson.description,
+        description=setup.description,
         data=job.source or job.data.name,
         licence=job.licence,
-        split=f"{', '.join(f'{size} {name}' for name, size in sizes.items())} ({lesson.splits['origin']})",
+        split=f"{', '.join(f'{size} {name}' for name, size in sizes.items())} ({setup.splits['origin']})",
         metrics={name: round(value, 4) for name, value in shown.items() if not name.endswith("_loss")},
         training={
             **asdict(job.recipe),
-            **vars(job.subject),
+            **vars(job.task),
             "epochs_trained": len(run.history),
             "initial": job.initial.name if job.initial else None,
         },

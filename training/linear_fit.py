@@ -1,4 +1,4 @@
-"""The linear part of a forecaster by least squares; the network then learns what it leaves over."""
+"""The linear part of a forecaster by least squares; the network is then trained on what it leaves over."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from models.embeddings.station_network import StationNetwork
 from models.heads.forecast import ForecastHead
 from models.heads.tree_linear import HOURS, TreeLinear
-from training.weather_windows import TrainingWindows
+from training.training_windows import TrainingWindows
 
 RIDGE = 1e-3  # of the mean square of what is seen: directions that hardly occur must not decide
 SHARED = 2_000  # series of all hours that count beside those of one: with little data, all hours are forecast alike
@@ -15,17 +15,17 @@ SHARED = 2_000  # series of all hours that count beside those of one: with littl
 def fit_linear(head: ForecastHead, windows: TrainingWindows) -> None:
     """Set its weights to those of least squared error over the windows, in the variable's unit, and keep them there."""
     assert head.linear is not None
-    products = Products(head.linear)
+    equations = NormalEquations(head.linear)
     for index in range(len(windows)):
-        x, coming = windows[index]
+        x, targets = windows[index]
         network = StationNetwork.unpack(x[None], head.per_node)
-        products.add(network, coming.reshape(*network.absent.shape, -1))
+        equations.add(network, targets.reshape(*network.absent.shape, -1))
     with torch.no_grad():
-        head.linear.weight.copy_(products.solved())
+        head.linear.weight.copy_(equations.solved())
     head.linear.weight.requires_grad_(False)
 
 
-class Products:
+class NormalEquations:
     """Sums, by solar hour, of what least squares need: in float64."""
 
     def __init__(self, linear: TreeLinear) -> None:
@@ -35,11 +35,11 @@ class Products:
         self.moments = torch.zeros(hours, levels * steps, horizon, dtype=torch.float64)
         self.series = 0
 
-    def add(self, network: StationNetwork, coming: Tensor) -> None:
-        """coming: (1, nodes, c, horizon); stations of which an hour is not known are left out."""
+    def add(self, network: StationNetwork, targets: Tensor) -> None:
+        """targets: (1, nodes, c, horizon); stations of which an hour is not known are left out."""
         mean = network.values.mean(dim=2, keepdim=True)
         seen = self.linear.levels(network.values - mean, network.absent).flatten(3).double()
-        came = coming.double() - mean.transpose(2, 3)
+        came = targets.double() - mean.transpose(2, 3)
         hours = self.linear.hour(network.solar + network.hour.view(-1, 1, 1))
         whole = ~came.isnan().any(dim=3)
         for hour in set(hours[whole].tolist()):

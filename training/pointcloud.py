@@ -1,4 +1,4 @@
-"""Teaching point clouds: files in class folders, projected into views by a learned embedding."""
+"""Training point cloud classifiers: files in class folders, projected into views by a learned embedding."""
 
 import random
 from collections.abc import Sequence
@@ -13,23 +13,26 @@ from torch import Tensor, nn
 from models.embeddings.projection import FOUR_VIEWS, THREE_VIEWS, ThreeViewProjection
 from preprocessors.base import Array
 from preprocessors.pointcloud import PointCloudPreprocessor
-from training.classification import ClassificationSubject
-from training.data import Splits
-from training.lesson import Material
+from training.classification import ClassificationTask
+from training.example_reader import read_example
 from training.recipe import Recipe
-from training.samples import TrainingSamples, shares, usable
 from training.setting import setting
+from training.soft_targets import soft_targets
+from training.splits import Splits
+from training.training_data import TrainingData
+from training.training_dataset import TrainingDataset
 
 KEPT_POINTS = 2  # times as many as the model sees, to draw from
 VIEWS = {3: THREE_VIEWS, 4: FOUR_VIEWS}
 
 
 @dataclass(frozen=True)
-class PointCloudSubject(ClassificationSubject):
+class PointCloudClassification(ClassificationTask):
     """Clouds are not mixed: half the points of a chair and half of a sofa are no third thing."""
 
-    task: ClassVar[str] = "classify/pointcloud"
+    name: ClassVar[str] = "classify/pointcloud"
     noun: ClassVar[str] = "pointcloud classifier"
+    preprocessor_type = PointCloudPreprocessor
     suffixes: ClassVar[Sequence[str]] = (
         ".ply", ".pcd", ".xyz", ".txt", ".csv", ".pts", ".npy", ".npz", ".off", ".stl", ".obj",
     )  # fmt: skip
@@ -52,14 +55,14 @@ class PointCloudSubject(ClassificationSubject):
     def maps(self) -> int:
         return self.views
 
-    def material(self, splits: Splits, recipe: Recipe) -> Material:
+    def training_data(self, splits: Splits, recipe: Recipe) -> TrainingData:
         preprocessor = self.preprocessor()
         kept = replace(preprocessor, points=KEPT_POINTS * self.points)
-        clouds = [usable(e, lambda b: kept.decode(b, kept.option_type()).array) for e in splits.train]
-        return Material(
+        clouds = [read_example(e, lambda b: kept.decode(b, kept.option_type()).array) for e in splits.train]
+        return TrainingData(
             preprocessor=preprocessor,
-            training=TrainingSamples(clouds, splits.targets(splits.train), recipe.seed, self.draw),
-            augment=lambda clouds, targets: (clouds, shares(targets, len(splits.labels))),
+            dataset=TrainingDataset(clouds, splits.targets(splits.train), recipe.seed, self.draw),
+            augment=lambda clouds, targets: (clouds, soft_targets(targets, len(splits.labels))),
             normalise=preprocessor.transform,
             embedding=self.embedding_options(len(preprocessor.attributes)),
         )

@@ -1,4 +1,4 @@
-"""Recordings for training: kept as waveforms, heard a little differently every time."""
+"""Recordings for training: kept as waveforms, augmented anew every time."""
 
 import random
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LOUDEST_NOISE, SOFTEST_NOISE = 10.0, 40.0  # dB below the recording
 
 
 @dataclass(frozen=True)
-class WaveformChange:
+class WaveformAugment:
     """speed: largest relative change of tempo and pitch. shift: largest share by which the recording is rolled in time.
     gain: largest change in dB. noise: share of recordings with white noise under them.
     """
@@ -53,7 +53,7 @@ def random_window(waveform: Waveform, samples: int, rng: random.Random) -> Wavef
     return window
 
 
-def masked(maps: Tensor, axis: int, widest: int, value: float) -> Tensor:
+def mask_band(maps: Tensor, axis: int, widest: int, value: float) -> Tensor:
     """SpecAugment (Park et al. 2019): a band of random width and place along the axis set to a value, in every map."""
     size = maps.shape[axis]
     shape = [len(maps)] + [1] * (maps.ndim - 1)
@@ -64,7 +64,7 @@ def masked(maps: Tensor, axis: int, widest: int, value: float) -> Tensor:
     return maps.masked_fill((place >= start) & (place < start + width), value)
 
 
-def restyled(maps: Tensor, share: float, spread: float = 0.3) -> Tensor:
+def freq_mixstyle(maps: Tensor, share: float, spread: float = 0.3) -> Tensor:
     """Freq-MixStyle (Kim et al. 2022): some recordings sound as if another one's microphone and room had taken them.
 
     maps: (N, 1, T, F), not normalised. The mean and the deviation over time of every filter are mixed with those of
@@ -74,5 +74,5 @@ def restyled(maps: Tensor, share: float, spread: float = 0.3) -> Tensor:
     other = torch.randperm(len(maps), device=maps.device)
     kept = torch.distributions.Beta(spread, spread).sample((len(maps), 1, 1, 1)).to(maps)
     kept = torch.where(torch.rand_like(kept) < share, kept, 1.0)
-    restyled = (maps - mean) / deviation * torch.lerp(deviation[other], deviation, kept)
-    return restyled + torch.lerp(mean[other], mean, kept)
+    scaled = (maps - mean) / deviation * torch.lerp(deviation[other], deviation, kept)
+    return scaled + torch.lerp(mean[other], mean, kept)

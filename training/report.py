@@ -8,30 +8,30 @@ from typing import Any
 
 import torch
 
-from training.lesson import Score
+from training.metrics import Metrics
 from training.run import EpochRecord
 
 
 def write_report(
     out: Path,
     history: Sequence[EpochRecord],
-    scores: Mapping[str, Score],
+    evaluations: Mapping[str, Metrics],
     splits: Mapping[str, Any],
     settings: Mapping[str, Any],
 ) -> None:
-    """metrics.json: settings, splits, every epoch, and the final scores in detail; curve.png: the epochs, drawn."""
-    metrics: dict[str, Any] = {
-        **{name: score.details for name, score in scores.items()},
+    """metrics.json: settings, splits, every epoch, and the final metrics in detail; curve.png: the epochs, drawn."""
+    report: dict[str, Any] = {
+        **{name: metrics.details for name, metrics in evaluations.items()},
         "splits": dict(splits),
         "settings": dict(settings),
         "torch": torch.__version__,
         "epochs": [asdict(record) for record in history],
     }
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    draw_curve(out / "curve.png", history)
+    (out / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
+    plot_curve(out / "curve.png", history)
 
 
-def draw_curve(path: Path, history: Sequence[EpochRecord]) -> None:
+def plot_curve(path: Path, history: Sequence[EpochRecord]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.lesson import Loss
+from training.criterion import Criterion
 from training.recipe import Recipe
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -45,17 +45,17 @@ class Run:
         )
 
     @property
-    def best_model(self) -> nn.Module:
+    def evaluated_model(self) -> nn.Module:
         """What is evaluated and kept: the average of the weights where there is one."""
         return self.average.module if self.average is not None else self.model
 
-    def step(self, x: Tensor, targets: Tensor, loss_of: Loss, learning_rate: float) -> Tensor:
+    def step(self, x: Tensor, targets: Tensor, criterion: Criterion, learning_rate: float) -> Tensor:
         """One update; the loss is left on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.amp and self.device.type == "cuda"):
             outputs = self.model(x)
-        loss = loss_of(outputs, targets)
+        loss = criterion(outputs, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

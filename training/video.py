@@ -1,4 +1,4 @@
-"""Teaching videos: clips in class folders, their frames laid out as the tiles of one picture."""
+"""Training video classifiers: clips in class folders, their frames laid out as the tiles of one picture."""
 
 import random
 from collections.abc import Sequence
@@ -9,21 +9,23 @@ from torch import Tensor
 
 from preprocessors.base import Array
 from preprocessors.video import VideoPreprocessor
-from training.classification import ClassificationSubject
-from training.clips import ClipChange, random_clip, read_frames
-from training.data import Splits
-from training.lesson import Material
+from training.classification import ClassificationTask
+from training.clips import ClipAugment, random_clip, read_frames
+from training.example_reader import read_example
 from training.recipe import Recipe
-from training.samples import TrainingSamples, usable
 from training.setting import setting
+from training.splits import Splits
+from training.training_data import TrainingData
+from training.training_dataset import TrainingDataset
 
 
 @dataclass(frozen=True)
-class VideoSubject(ClassificationSubject):
-    """A clip is neither mirrored nor reversed: what moves left must not be taught as moving right."""
+class VideoClassification(ClassificationTask):
+    """A clip is neither mirrored nor reversed: what moves left is not what moves right."""
 
-    task: ClassVar[str] = "classify/video"
+    name: ClassVar[str] = "classify/video"
     noun: ClassVar[str] = "video classifier"
+    preprocessor_type = VideoPreprocessor
     suffixes: ClassVar[Sequence[str]] = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif", ".ts")
 
     rows: int = setting(4, "Rows of the frame grid")
@@ -35,7 +37,7 @@ class VideoSubject(ClassificationSubject):
     light: float = setting(0.3, "Maximum relative change of contrast, brightness and colours")
     noise: float = setting(0.03, "Maximum standard deviation of the pixel noise")
 
-    def material(self, splits: Splits, recipe: Recipe) -> Material:
+    def training_data(self, splits: Splits, recipe: Recipe) -> TrainingData:
         from training.augment import BatchAugment
 
         preprocessor = VideoPreprocessor(
@@ -45,18 +47,18 @@ class VideoSubject(ClassificationSubject):
             grid=(self.rows, self.columns),
             layout=self.layout,
         )
-        videos = [usable(e, lambda b: read_frames(b, preprocessor)) for e in splits.train]
-        change = ClipChange(self.smallest_crop, self.light, self.noise)
+        videos = [read_example(e, lambda b: read_frames(b, preprocessor)) for e in splits.train]
+        augment = ClipAugment(self.smallest_crop, self.light, self.noise)
 
         def draw(frames: Array, rng: random.Random, epoch: int) -> Tensor:
-            return random_clip(frames, rng, preprocessor, change)
+            return random_clip(frames, rng, preprocessor, augment)
 
-        def alter(clips: Tensor) -> Tensor:
+        def per_sample(clips: Tensor) -> Tensor:
             return preprocessor.laid_out(clips.permute(0, 4, 1, 2, 3))
 
-        return Material(
+        return TrainingData(
             preprocessor=preprocessor,
-            training=TrainingSamples(videos, splits.targets(splits.train), recipe.seed, draw),
-            augment=BatchAugment(self, len(splits.labels), alter),
+            dataset=TrainingDataset(videos, splits.targets(splits.train), recipe.seed, draw),
+            augment=BatchAugment(self, len(splits.labels), per_sample),
             normalise=preprocessor.normalise,
         )

@@ -1,4 +1,4 @@
-"""Teaching weather: archives of station networks, in windows of hours, towards the hours that came next."""
+"""Training weather forecasters: archives of station networks, in windows of hours, towards the hours that came next."""
 
 import math
 from dataclasses import dataclass
@@ -13,28 +13,32 @@ from models.heads.forecast import ForecastHead
 from models.perception import PerceptionModel
 from preprocessors.histories.variable import VARIABLES
 from preprocessors.weather import WeatherPreprocessor
-from training.forecast_picture import draw_forecast
-from training.forecast_score import forecast_judge, masked_mse
-from training.lesson import Lesson, Material
+from training.criterion import masked_mse
+from training.evaluation_windows import EvaluationWindows
+from training.forecast_evaluator import forecast_evaluator
+from training.forecast_plot import plot_forecast
 from training.linear_fit import fit_linear
 from training.recipe import Recipe
 from training.setting import setting
-from training.subject import Subject
+from training.training_data import TrainingData
+from training.training_setup import TrainingSetup
+from training.training_task import TrainingTask
+from training.training_windows import TrainingWindows, trimmed
 from training.weather_archive import Archive, find_archives
-from training.weather_windows import JudgedWindows, TrainingWindows, trimmed
 
 FIT_STRIDE = 5  # hours
 
 
 @dataclass(frozen=True)
-class WeatherSubject(Subject):
+class WeatherForecasting(TrainingTask):
     """The defaults are the authors' (their Corrformer for 3,850 stations) but for the size of nodes and of the tree.
 
     tree_linear: see ForecastHead; theirs has none. It is found by least squares, and learned no further.
     """
 
-    task: ClassVar[str] = "forecast/weather"
+    name: ClassVar[str] = "forecast/weather"
     noun: ClassVar[str] = "weather forecaster"
+    preprocessor_type = WeatherPreprocessor
     recipe: ClassVar[Recipe] = Recipe(batch_size=4, learning_rate=1e-3, warmup_epochs=0.5, epochs=20)
     in_chans: ClassVar[int] = 1
     head_type = ForecastHead
@@ -62,36 +66,42 @@ class WeatherSubject(Subject):
     whole: float = setting(0.6, "Fraction of windows with all stations; the rest see a subset")
     moved: float = setting(0.1, "Fraction of windows moved to another longitude or hemisphere, with time and season")
 
-    def lesson(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> Lesson:
+    def setup(self, data: Path, recipe: Recipe, backbone: BackboneConfig) -> TrainingSetup:
         splits = find_archives(data, self.variable, self.max_gap)
         preprocessor = self.preprocessor(splits.train)
         width = backbone.dims[-1]
         archives = {"validation": splits.validation, "test": splits.test}
-        judged = {name: JudgedWindows(archive, preprocessor, self.stride) for name, archive in archives.items()}
+        evaluation_sets = {
+            name: EvaluationWindows(archive, preprocessor, self.stride) for name, archive in archives.items()
+        }
         branch = preprocessor.tree.capacity // preprocessor.branches[0]
-        training = TrainingWindows(splits.train, preprocessor, self.stride, self.whole, self.moved, recipe.seed)
-        return Lesson(
-            material=Material(
+        dataset = TrainingWindows(splits.train, preprocessor, self.stride, self.whole, self.moved, recipe.seed)
+        return TrainingSetup(
+            training_data=TrainingData(
                 preprocessor=preprocessor,
-                training=training,
-                augment=lambda views, coming: trimmed(views, coming, branch),
+                dataset=dataset,
+                augment=lambda views, targets: trimmed(views, targets, branch),
                 normalise=preprocessor.transform,
                 embedding={"stations": self.node, "width": width, "dropout": self.dropout},
             ),
             head=self.head(preprocessor, width),
-            loss=masked_mse,
-            judged=judged,
-            judge=forecast_judge(preprocessor.transform),
-            splits={"train": len(training), **{k: len(v) for k, v in judged.items()}, "origin": splits.origin},
-            prepare=lambda model: self.prepare(model, splits.train, preprocessor),
-            illustrate=lambda model, folder: draw_forecast(
-                model, judged["test"], VARIABLES[self.variable].canonical, folder / "forecast.png"
+            criterion=masked_mse,
+            evaluation_sets=evaluation_sets,
+            evaluate=forecast_evaluator(preprocessor.transform),
+            splits={"train": len(dataset), **{k: len(v) for k, v in evaluation_sets.items()}, "origin": splits.origin},
+            initialise=lambda model: self.initialise(model, splits.train, preprocessor),
+            plot=lambda model, folder: plot_forecast(
+                model, evaluation_sets["test"], VARIABLES[self.variable].canonical, folder / "forecast.png"
             ),
             description=f"UniRepLKNet {self.variable} forecaster of {self.horizon} hours, "
             f"trained on {len(splits.train.stations)} weather stations",
         )
 
-    def prepare(self, model: nn.Module, archive: Archive, preprocessor: WeatherPreprocessor) -> None:
+    def validation_set(self, data: Path, preprocessor: WeatherPreprocessor, seed: int) -> EvaluationWindows:
+        archive = find_archives(data, preprocessor.variable, self.max_gap).validation
+        return EvaluationWindows(archive, preprocessor, self.stride)
+
+    def initialise(self, model: nn.Module, archive: Archive, preprocessor: WeatherPreprocessor) -> None:
         if self.tree_linear:
             assert isinstance(model, PerceptionModel)
             assert isinstance(model.head, ForecastHead)

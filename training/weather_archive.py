@@ -1,4 +1,4 @@
-"""Archives of weather stations, years long, with the gaps that they have: what a forecaster learns from."""
+"""Archives of weather stations, years long, with the gaps that they have: what a forecaster is trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,8 @@ from preprocessors.histories.known_stations import KnownStations
 from preprocessors.histories.station import Stations
 from preprocessors.histories.terms import Terms
 from preprocessors.histories.weather_options import WeatherOptions
-from training.data import SPLIT_NAMES, DatasetError
+from training.dataset_error import DatasetError
+from training.splits import SPLIT_NAMES
 
 SUFFIXES = (".npz", ".csv", ".parquet", ".json")
 ENDLESS = Terms(keep_gaps=True, max_steps=10**7, max_values=10**9, max_stations=10**5)

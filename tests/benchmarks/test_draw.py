@@ -1,5 +1,6 @@
 """Plots hold every candidate that has a time."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,24 @@ def test_networks_and_convolutions_are_drawn(results: Path) -> None:
         "backbone-a-device-2-cores-2.svg",
         "depthwise_conv2d-a-device-2-cores-2.svg",
     }
+
+
+def test_every_candidate_but_the_baseline_is_in_the_legend(results: Path) -> None:
+    from matplotlib import rc_context
+
+    networks = Table(results / "backbone.csv", ABOUT)
+    for precision in ("float32", "bfloat16"):
+        for name in ("eager", f"openvino, {precision}", "torch, served"):
+            networks.add(
+                {"variant": "t", "batch": 8, "precision": precision}, {"candidate": name, "ms": 1, "over_eager": 2}
+            )
+    with rc_context({"svg.fonttype": "none"}):
+        draw.main()
+    (drawn,) = results.glob("*.svg")
+    labels = re.findall(r">([^<>]+)</text>", drawn.read_text())
+    assert {"torch, served", "openvino", "float32", "bfloat16"} <= set(labels)
+    assert labels.count("torch, served") == labels.count("openvino") == 1
+    assert "eager" not in labels
 
 
 def test_without_rows_nothing_is_drawn(results: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from models.postprocessors.forecast import ForecastOptions
+from models.precision import Precision
 from service.pipeline import Pipeline, load_pipelines
 from service.settings import Settings
 from service.tasks import TASKS
@@ -23,8 +24,8 @@ CLASSIFIED = [request for request in REQUESTS if request[1].startswith("classify
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Pipeline]:
-    """All of them, by name."""
-    return load_pipelines(Settings(device="cpu", runtime="auto"))
+    """All of them, by name, in the format of what is printed."""
+    return load_pipelines(Settings(device="cpu", runtime="auto", precision=Precision.FLOAT32))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_the_answer_is_the_one_that_is_printed(pipelines: dict[str, Pipeline], f
 
 @pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
 def test_every_model_answers_the_same_by_every_runtime(pipelines: dict[str, Pipeline]) -> None:
-    by_torch = load_pipelines(Settings(device="cpu", runtime="torch"))
+    by_torch = load_pipelines(Settings(device="cpu", runtime="torch", precision=Precision.FLOAT32))
     for file, task in REQUESTS:
         preprocessor = pipelines[task].preprocessor
         views = preprocessor.decode((ROOT / file).read_bytes(), preprocessor.option_type()).views

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from training.augment import BatchAugment, picture_augment
-from training.image import ImageSubject
+from training.image import ImageClassification
 
 UNALTERED = torch.nn.Identity()
 CLASSES = torch.tensor([0, 1, 1, 0])
@@ -12,7 +12,7 @@ PICTURES = CLASSES.float().reshape(4, 1, 1, 1).expand(4, 3, 32, 32)
 
 @pytest.mark.parametrize("mix", [{"mixup": 0.0}, {"cutmix": 0.0}])
 def test_targets_are_mixed_as_the_pictures_are(mix: dict[str, float]) -> None:
-    augment = BatchAugment(ImageSubject(mix_probability=1.0, **mix), 2, UNALTERED)  # type: ignore[arg-type]
+    augment = BatchAugment(ImageClassification(mix_probability=1.0, **mix), 2, UNALTERED)  # type: ignore[arg-type]
     mixed = 0
     for seed in range(20):
         torch.manual_seed(seed)
@@ -24,18 +24,18 @@ def test_targets_are_mixed_as_the_pictures_are(mix: dict[str, float]) -> None:
 
 
 def test_without_mixing_targets_are_one_hot() -> None:
-    augment = BatchAugment(ImageSubject(mixup=0.0, cutmix=0.0, mix_probability=1.0), 2, UNALTERED)
+    augment = BatchAugment(ImageClassification(mixup=0.0, cutmix=0.0, mix_probability=1.0), 2, UNALTERED)
     _, targets = augment(PICTURES.clone(), CLASSES)
     assert torch.equal(targets, torch.nn.functional.one_hot(CLASSES, 2).float())
 
 
 def test_a_recipe_with_everything_off_leaves_pictures_alone() -> None:
-    augment = BatchAugment(ImageSubject(mix_probability=0.0), 2, picture_augment(False, False, 0.0))
+    augment = BatchAugment(ImageClassification(mix_probability=0.0), 2, picture_augment(False, False, 0.0))
     assert torch.equal(augment(PICTURES.clone(), CLASSES)[0], PICTURES)
 
 
 def test_one_seed_gives_one_batch() -> None:
-    augment = BatchAugment(ImageSubject(), 2, picture_augment(True, True, 0.1))
+    augment = BatchAugment(ImageClassification(), 2, picture_augment(True, True, 0.1))
     pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     batches = []
     for _ in range(2):
@@ -48,7 +48,7 @@ def test_one_seed_gives_one_batch() -> None:
 
 @pytest.mark.parametrize("mix", [{"mixup": 0.0}, {"cutmix": 0.0}])
 def test_several_labels_of_a_sample_are_mixed_together(mix: dict[str, float]) -> None:
-    augment = BatchAugment(ImageSubject(mix_probability=1.0, **mix), 3, UNALTERED)  # type: ignore[arg-type]
+    augment = BatchAugment(ImageClassification(mix_probability=1.0, **mix), 3, UNALTERED)  # type: ignore[arg-type]
     labels = torch.stack([CLASSES.float(), CLASSES.float(), 1 - CLASSES.float()], dim=1)
     torch.manual_seed(0)
     pictures, targets = augment(PICTURES.clone(), labels)

@@ -16,7 +16,7 @@ from preprocessors.image import ImageOptions
 from service.cli import app
 from service.pipeline import load_pipeline
 from service.settings import Settings
-from training.image import ImageSubject
+from training.image import ImageClassification
 from training.job import Job, train
 from training.recipe import Recipe
 from training.run import EpochRecord
@@ -63,7 +63,7 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(stripes: Path, tmp_path: Path, tiny_config: BackboneConfig) -> Job:
     recipe = Recipe(epochs=3, batch_size=16, warmup_epochs=1, learning_rate=4e-3, ema_decay=0.9, drop_path=0.1)
     backbone = replace(tiny_config, layer_scale_init=0.1)
-    return Job(stripes, tmp_path / "run", "stripes", backbone, ImageSubject(size=SIZE), recipe)
+    return Job(stripes, tmp_path / "run", "stripes", backbone, ImageClassification(size=SIZE), recipe)
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
@@ -88,10 +88,10 @@ def test_a_run_is_not_resumed_with_another_recipe(job: Job) -> None:
         train(replace(job, recipe=replace(job.recipe, weight_decay=0.1)), Watcher())
 
 
-def test_a_finished_run_is_judged_at_another_size_without_training(job: Job) -> None:
-    trained = replace(job, subject=ImageSubject(size=SIZE, train_size=SIZE))
+def test_a_finished_run_is_evaluated_at_another_size_without_training(job: Job) -> None:
+    trained = replace(job, task=ImageClassification(size=SIZE, train_size=SIZE))
     before = weights(train(trained, Watcher()))
-    other = replace(job, subject=ImageSubject(size=SIZE + 8, crop=1.0, train_size=SIZE))
+    other = replace(job, task=ImageClassification(size=SIZE + 8, crop=1.0, train_size=SIZE))
     again = train(other, Watcher(last_epoch=-1))
     assert Checkpoint.load(again).preprocessor["size"] == SIZE + 8
     assert all(torch.equal(before[key], value) for key, value in weights(again).items())
@@ -126,6 +126,42 @@ def test_the_trained_model_is_served_as_it_was_tested(stripes: Path, tmp_path: P
     assert card.training["epochs"] == 12
     assert card.bfloat16_error is not None
     assert 1e-4 < card.bfloat16_error < 0.1
+
+
+def unmeasured(path: Path) -> Checkpoint:
+    """The checkpoint as an older version wrote it, in place."""
+    checkpoint = Checkpoint.load(path)
+    without = replace(checkpoint, card=replace(checkpoint.card, bfloat16_error=None))
+    without.save(path)
+    return checkpoint
+
+
+@pytest.mark.parametrize("name", ["model", "training"])
+def test_a_finished_checkpoint_is_measured_as_training_would_have(job: Job, name: str) -> None:
+    path = train(job, Watcher()).with_stem(name)
+    trained = unmeasured(path)
+    arguments = ["measure-bfloat16", str(path), str(job.data), "--device", "cpu"]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.output
+    assert f"{trained.card.bfloat16_error:.2e} of the largest output" in found.output
+    assert Checkpoint.load(path).card.bfloat16_error is None
+
+    assert CliRunner().invoke(app, [*arguments, "--write"]).exit_code == 0
+    written = Checkpoint.load(path)
+    assert written.card == trained.card
+    assert written.version == trained.version
+    assert replace(written, state_dict={}) == replace(trained, state_dict={})
+
+
+def test_a_checkpoint_is_not_measured_on_data_that_cannot_be_read(job: Job, tmp_path: Path) -> None:
+    path = train(job, Watcher())
+    before = path.read_bytes()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = CliRunner().invoke(app, ["measure-bfloat16", str(path), str(empty), "--write"])
+    assert result.exit_code == 1
+    assert "expected at least two folders" in result.output.replace("\n", " ")
+    assert path.read_bytes() == before
 
 
 def test_fine_tuning_starts_from_the_backbone_of_another_run(job: Job, tmp_path: Path) -> None:
@@ -168,12 +204,12 @@ def test_an_impossible_backbone_is_refused_by_name(tmp_path: Path, wrong: tuple[
 
 
 def test_crops_grow_to_their_full_size_in_steps() -> None:
-    subject = ImageSubject(size=100, first_size=64)
-    sizes = [subject.crop_size_at(epoch, 20) for epoch in range(20)]
+    task = ImageClassification(size=100, first_size=64)
+    sizes = [task.crop_size_at(epoch, 20) for epoch in range(20)]
     assert (sizes[0], sizes[16], sizes[19]) == (64, 100, 100)
     assert sizes == sorted(sizes)
     assert all(size % 8 == 0 for size in sizes[:16])
 
 
 def test_crops_have_their_full_size_at_once_by_default() -> None:
-    assert ImageSubject(size=100).crop_size_at(0, 20) == 100
+    assert ImageClassification(size=100).crop_size_at(0, 20) == 100

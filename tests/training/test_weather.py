@@ -1,4 +1,4 @@
-"""Forecasters are taught from archives with gaps, and served as they were tested."""
+"""Forecasters are trained on archives with gaps, and served as they were tested."""
 
 import json
 from pathlib import Path
@@ -19,11 +19,15 @@ from service.pipeline import load_pipeline
 from service.settings import Settings
 from tests.histories import npz
 from training import linear_fit
-from training.data import DatasetError
-from training.forecast_score import FREE, Sums, masked_mse
+from training.criterion import masked_mse
+from training.dataset_error import DatasetError
+from training.evaluation_windows import EvaluationWindows
+from training.forecast_evaluator import BASELINES
+from training.forecast_metrics import ErrorSums
 from training.linear_fit import fit_linear
+from training.training_windows import TrainingWindows, trimmed
 from training.weather_archive import Archive, filled, find_archives, read_archive
-from training.weather_windows import JudgedWindows, TrainingWindows, Window, trimmed
+from training.window import Window
 
 STATIONS, HISTORY, HORIZON = 5, 24, 6
 PREPROCESSOR = WeatherPreprocessor(history=HISTORY, horizon=HORIZON, node=2, branches=(2, 2))
@@ -113,17 +117,17 @@ def test_a_window_has_the_stations_whose_history_is_known_and_all_that_came() ->
     window = Window.cut(archive(values), 26, HISTORY, HORIZON)
     assert window.stations.ids == ("s0", "s2", "s3", "s4")
     assert window.history == pytest.approx(values[26:50, [0, 2, 3, 4]].astype(np.float32))
-    assert np.isnan(window.coming[2:4, 2]).all()
-    assert np.isnan(window.coming).sum() == 2
+    assert np.isnan(window.targets[2:4, 2]).all()
+    assert np.isnan(window.targets).sum() == 2
 
 
-def test_judged_windows_begin_with_the_days_and_are_what_the_server_would_see() -> None:
+def test_evaluation_windows_begin_with_the_days_and_are_what_the_server_would_see() -> None:
     data = archive(days(200), first=24 * 19_000 + 5)
-    judged = JudgedWindows(data, PREPROCESSOR, 24)
-    assert [int(x[0, FACTS - 1]) % 24 for x, _ in judged.views] == [0] * len(judged)
-    x, coming = judged[0]
+    evaluated = EvaluationWindows(data, PREPROCESSOR, 24)
+    assert [int(x[0, FACTS - 1]) % 24 for x, _ in evaluated.views] == [0] * len(evaluated)
+    x, targets = evaluated[0]
     present = ~x[:, 0].isnan()
-    pairs = zip(x[present, FACTS:].tolist(), coming[present].tolist(), strict=True)
+    pairs = zip(x[present, FACTS:].tolist(), targets[present].tolist(), strict=True)
     rows = {tuple(history): after for history, after in pairs}
     assert len(rows) == STATIONS
     for column in data.values[19 : 19 + HISTORY + HORIZON].T:
@@ -137,11 +141,11 @@ def test_training_windows_are_a_function_of_seed_and_epoch_and_keep_stations_and
     again = TrainingWindows(data, PREPROCESSOR, 24, whole=0.3, moved=0.5, seed=1)
     sizes = set()
     for index in range(len(windows)):
-        x, coming = windows[index]
+        x, targets = windows[index]
         assert torch.equal(x.nan_to_num(7), again[index][0].nan_to_num(7))
         present = ~x[:, 0].isnan()
         sizes.add(int(present.sum()))
-        levels = (x[present, FACTS:].mean(dim=1) - coming[present].mean(dim=1)).abs()
+        levels = (x[present, FACTS:].mean(dim=1) - targets[present].mean(dim=1)).abs()
         assert (levels < 30).all()  # stations are a hundred degrees apart
     assert len(sizes) > 2
     first = windows[0][0].clone()
@@ -173,15 +177,15 @@ def test_errors_are_counted_where_the_target_is_known() -> None:
     targets = torch.tensor([[[1.0, torch.nan], [3.0, 4.0]]])
     assert masked_mse({"forecast": torch.zeros(1, 2, 2)}, targets).item() == pytest.approx((1 + 9 + 16) / 3)
     values = torch.arange(48.0).reshape(1, 1, 48)
-    assert FREE["persistence"](values, 3).tolist() == [[[47.0] * 3]]
-    assert FREE["same_hour"](values, 25).flatten().tolist() == [*range(24, 48), 24]
-    sums = Sums()
+    assert BASELINES["persistence"](values, 3).tolist() == [[[47.0] * 3]]
+    assert BASELINES["same_hour"](values, 25).flatten().tolist() == [*range(24, 48), 24]
+    sums = ErrorSums()
     sums.add({"model": torch.zeros(1, 2, 2), "persistence": targets.nan_to_num(0), "same_hour": targets * 0}, targets)
-    score = sums.score()
-    assert score.squared["model"].tolist() == [5.0, 16.0]
-    assert score.metrics["mse"] == pytest.approx(10.5)
-    assert score.metrics["persistence_mse"] == 0
-    assert score.count == 3
+    found = sums.metrics()
+    assert found.squared["model"].tolist() == [5.0, 16.0]
+    assert found.summary["mse"] == pytest.approx(10.5)
+    assert found.summary["persistence_mse"] == 0
+    assert found.count == 3
 
 
 def test_the_linear_part_forecasts_other_weather_of_the_same_kind() -> None:
@@ -190,12 +194,12 @@ def test_the_linear_part_forecasts_other_weather_of_the_same_kind() -> None:
     fit_linear(head, windows)
     assert head.linear is not None
     assert not head.linear.weight.requires_grad
-    judged = JudgedWindows(archive(days(400, seed=5)), PREPROCESSOR, 5)
+    evaluated = EvaluationWindows(archive(days(400, seed=5)), PREPROCESSOR, 5)
     fitted, naive = [], []
-    for x, coming in judged.views:
+    for x, targets in evaluated.views:
         present = ~x[:, 0].isnan()
-        fitted.append((forecast(head, x)[present] - coming[present]).square().mean())
-        naive.append((x[present, -24:-18] - coming[present]).square().mean())
+        fitted.append((forecast(head, x)[present] - targets[present]).square().mean())
+        naive.append((x[present, -24:-18] - targets[present]).square().mean())
     assert torch.stack(fitted).mean() < 0.8 * torch.stack(naive).mean()
 
 
@@ -217,8 +221,8 @@ def slope(head: ForecastHead, windows: TrainingWindows) -> float:
     assert head.linear is not None
     head.linear.weight.requires_grad_(True)
     for index in range(len(windows)):
-        x, coming = windows[index]
-        masked_mse({"forecast": forecast(head, x)}, coming).backward()  # type: ignore[no-untyped-call]
+        x, targets = windows[index]
+        masked_mse({"forecast": forecast(head, x)}, targets).backward()  # type: ignore[no-untyped-call]
     assert head.linear.weight.grad is not None
     return float(head.linear.weight.grad.norm())
 
@@ -240,7 +244,7 @@ FLAGS = (
 )
 
 
-def test_a_trained_forecaster_is_served_and_judged_again_as_it_was_tested(tmp_path: Path) -> None:
+def test_a_trained_forecaster_is_served_and_evaluated_again_as_it_was_tested(tmp_path: Path) -> None:
     values = days(900)
     values[np.random.default_rng(0).random(values.shape) < 0.01] = np.nan
     save(tmp_path / "data" / "train.npz", values)
@@ -259,9 +263,9 @@ def test_a_trained_forecaster_is_served_and_judged_again_as_it_was_tested(tmp_pa
         ["backtest", str(out / "model.safetensors"), str(tmp_path / "data" / "test.npz"), "--stride", "12", "--json"],
     )
     assert again.exit_code == 0, again.output
-    judged = json.loads(again.output)
-    assert judged["values"] == test["values"]
-    assert judged["mse"] == pytest.approx(test["mse"], rel=1e-4)
+    evaluated = json.loads(again.output)
+    assert evaluated["values"] == test["values"]
+    assert evaluated["mse"] == pytest.approx(test["mse"], rel=1e-4)
     shown = CliRunner().invoke(app, ["backtest", str(out / "model.safetensors"), str(tmp_path / "data" / "test.npz")])
     assert "same hour" in shown.output
 
@@ -284,8 +288,8 @@ def served_error(pipeline: Any, path: Path) -> float:
         sample = pipeline.preprocessor.decode(payload, options)
         answer = pipeline.postprocessor.interpret(pipeline.run(sample.views), None, sample.context)
         assert all(slots[slots != ABSENT].size for slots in sample.context.slots)
-        coming = data.values[row + HISTORY : row + HISTORY + HORIZON]
-        errors.append(np.square(answer.forecast - coming).mean())
+        targets = data.values[row + HISTORY : row + HISTORY + HORIZON]
+        errors.append(np.square(answer.forecast - targets).mean())
     return float(np.mean(errors))
 
 

@@ -12,8 +12,8 @@ from service.cli import app
 from service.pipeline import load_pipeline
 from service.settings import Settings
 from tests.recordings import sound_file, tone
-from training.data import DatasetError
-from training.listed import listed_splits
+from training.dataset_error import DatasetError
+from training.listed_splits import listed_splits
 
 FLAGS = (
     "--depths 1,1,1,1 --width 8 --epochs 25 --batch-size 8 --lr 0.006 --warmup-epochs 1 --ema-decay 0.9 "

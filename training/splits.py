@@ -1,4 +1,4 @@
-"""Labelled files in class folders, and the splits they are trained, chosen and judged on."""
+"""The training, validation and test splits of labelled files in class folders."""
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,20 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from training.dataset_error import DatasetError
+from training.example import Example
+
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 HELD_OUT = 0.1
-
-
-class DatasetError(Exception):
-    """A data folder that cannot be trained on, and what it should look like."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """class_ids: numbers of its labels; one, where the classes exclude each other."""
-
-    path: Path
-    class_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 
-from training.data import SPLIT_NAMES, DatasetError, Example, Splits, completed
+from training.dataset_error import DatasetError
+from training.example import Example
+from training.splits import SPLIT_NAMES, Splits, completed
 
 COLUMNS = ("file", "labels")
 SEPARATOR = ";"

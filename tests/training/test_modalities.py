@@ -1,4 +1,4 @@
-"""Every sense is taught by its own command, from files in class folders to a checkpoint that is served."""
+"""Every modality is trained for by its own command, from files in class folders to a checkpoint that is served."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def blob(label: int, rng: Generator) -> bytes:
     return ply(rng.normal(size=(150, 3)) * ((1, 1, 1) if label else (1, 0.1, 0.1)))
 
 
-SENSES: dict[str, tuple[Callable[[int, Generator], bytes], str, str]] = {
+MODALITIES: dict[str, tuple[Callable[[int, Generator], bytes], str, str]] = {
     "audio": (tone, "wav", "--sample-rate 8000 --mels 32 --frames 48 --mask-mels 4 --mask-frames 4 --shift 0"),
     "video": (film, "mp4", "--rows 2 --columns 2 --stride 1 --size 16 --smallest-crop 0.9"),
     "pointcloud": (
@@ -65,9 +65,9 @@ SENSES: dict[str, tuple[Callable[[int, Generator], bytes], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("sense", SENSES)
-def test_a_trained_model_is_served_as_it_was_tested(sense: str, tmp_path: Path) -> None:
-    make, suffix, flags = SENSES[sense]
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_trained_model_is_served_as_it_was_tested(modality: str, tmp_path: Path) -> None:
+    make, suffix, flags = MODALITIES[modality]
     rng = np.random.default_rng(0)
     for split, count in (("train", 16), ("validation", 4), ("test", 8)):
         for label, name in enumerate(("one", "other")):
@@ -76,14 +76,14 @@ def test_a_trained_model_is_served_as_it_was_tested(sense: str, tmp_path: Path) 
             for i in range(count):
                 (folder / f"{i}.{suffix}").write_bytes(make(label, rng))
     out = tmp_path / "run"
-    arguments = ["train", sense, str(tmp_path / "data"), "--out", str(out), *COMMON.split(), *flags.split()]
+    arguments = ["train", modality, str(tmp_path / "data"), "--out", str(out), *COMMON.split(), *flags.split()]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     tested = json.loads((out / "metrics.json").read_text())["test"]["accuracy"]
     assert tested >= 0.9
 
     pipeline = load_pipeline(out / "model.safetensors", Settings(device="cpu"))
-    assert pipeline.path == f"classify/{sense}"
+    assert pipeline.path == f"classify/{modality}"
     files = sorted((tmp_path / "data" / "test").rglob(f"*.{suffix}"))
     option_type = pipeline.preprocessor.option_type
     rows = pipeline.run([pipeline.preprocessor.decode(file.read_bytes(), option_type()).array for file in files])
@@ -93,7 +93,7 @@ def test_a_trained_model_is_served_as_it_was_tested(sense: str, tmp_path: Path) 
     assert np.mean([label == file.parent.name for label, file in zip(best, files, strict=True)]) == tested
     card = Checkpoint.load(out / "model.safetensors").card
     assert card.metrics["test_accuracy"] == pytest.approx(tested, abs=1e-4)
-    assert sense in card.description
+    assert modality in card.description
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

@@ -1,4 +1,4 @@
-"""What a trained forecaster says of one window that it was not taught, drawn beside what came."""
+"""A trained forecaster's answer for one window of the test split, drawn beside what came."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ import torch
 from torch import nn
 
 from models.embeddings.station_network import FACTS
-from training.weather_windows import JudgedWindows
+from training.evaluation_windows import EvaluationWindows
 
 PANELS = 6
 
 
-def draw_forecast(model: nn.Module, windows: JudgedWindows, units: str, path: Path) -> None:
+def plot_forecast(model: nn.Module, windows: EvaluationWindows, units: str, path: Path) -> None:
     """The last window's first stations, into a PNG file."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    x, coming = windows[len(windows) - 1]
+    x, targets = windows[len(windows) - 1]
     model.eval()
     device = next(model.parameters()).device
     with torch.inference_mode():
@@ -27,9 +27,9 @@ def draw_forecast(model: nn.Module, windows: JudgedWindows, units: str, path: Pa
     filled = (~x[:, 0].isnan()).nonzero().flatten()[:PANELS].tolist()
     for axis, slot in zip(axes.flat, filled, strict=False):
         history = x[slot, FACTS:]
-        hours = range(len(history), len(history) + coming.shape[1])
+        hours = range(len(history), len(history) + targets.shape[1])
         axis.plot(history, color="tab:blue", label="history")
-        axis.plot(hours, coming[slot], color="tab:blue", linestyle=":", label="came")
+        axis.plot(hours, targets[slot], color="tab:blue", linestyle=":", label="came")
         axis.plot(hours, forecast[slot], color="tab:orange", label="forecast")
         axis.set(xlabel="hour", ylabel=units)
     axes.flat[0].legend()

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from training.data import DatasetError, find_splits
+from training.dataset_error import DatasetError
+from training.splits import find_splits
 
 
 def touch(root: Path, *names: str) -> None:
