@@ -41,7 +41,7 @@ class AnswerReader:
     def __init__(self, module: str = PREPROCESSORS, most_bytes: float = math.inf) -> None:
         self._module, self._most_bytes = module, most_bytes
 
-    def read(self, pickled: bytes, buffers: Sequence[Any] = ()) -> Sample | PayloadError | None:
+    def read(self, pickled: bytes | bytearray, buffers: Sequence[Any] = ()) -> Sample | PayloadError | None:
         """Raises UnpicklingError, and whatever else a pickle that is broken leads to."""
         answer = _Unpickler(self._module, pickled, buffers).load()
         if not _is_answer(answer):
@@ -57,7 +57,7 @@ class AnswerReader:
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, module: str, pickled: bytes, buffers: Sequence[Any]) -> None:
+    def __init__(self, module: str, pickled: bytes | bytearray, buffers: Sequence[Any]) -> None:
         super().__init__(io.BytesIO(pickled), buffers=buffers)
         self._module = module
 

@@ -21,9 +21,8 @@ def packed(arena: Arena, item: Any) -> bytes:
     """Lay it over what was there, and return the notice of it. A file goes by itself where it is a PickleBuffer."""
     buffers: list[pickle.PickleBuffer] = []
     pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
-    parts = [memoryview(pickled), *(buffer.raw() for buffer in buffers)]
-    sizes = struct.pack(f"<{len(parts)}Q", *(part.nbytes for part in parts))
-    arena.lay(sizes, *parts)
+    parts: list[bytes | memoryview] = [pickled, *(buffer.raw() for buffer in buffers)]
+    arena.lay(struct.pack(f"<{len(parts)}Q", *map(len, parts)), *parts)
     return NOTICE.pack(len(parts))
 
 
@@ -43,7 +42,7 @@ def unpacked_answer(arena: Arena, notice: bytes, reader: AnswerReader) -> Any:
     sizes = _sizes(arena, notice)
     reader.check_size(sum(sizes))
     pickled, *buffers = _parts(arena, sizes, bytearray)
-    return reader.read(bytes(pickled), buffers)
+    return reader.read(pickled, buffers)
 
 
 def _check_count(notice: bytes) -> None:

@@ -45,7 +45,7 @@ def tell(sizes: Sequence[int]) -> Callable[[], NoReturn]:
     """Of parts of such sizes, in place of the refusal."""
 
     def fault() -> NoReturn:
-        decode_worker.packed = lambda outbox, item: told(outbox, sizes)  # type: ignore[attr-defined]
+        decode_worker.packed = lambda arena, item: told(arena, sizes)  # type: ignore[attr-defined]
         refuse()
 
     return fault
