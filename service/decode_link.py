@@ -45,6 +45,7 @@ class DecodeLink:
         self._inbox, self._outbox, mark = Arena(), Arena(), Arena()
         self._taken = mark.array(TAKEN)
         self._answer: asyncio.Future[Any] = self._loop.create_future()
+        self._most_bytes = 0
         self._reader = AnswerReader()
         self._closed = False
         try:
@@ -64,11 +65,12 @@ class DecodeLink:
 
     async def start(self, preparation: Preparation) -> None:
         """Returns once it has imported what decodes. Raises DecodeWorkerLost."""
+        self._most_bytes = preparation.memory_bytes
         await self._ask(preparation)
 
     async def decode(self, preprocessor: Preprocessor[Any], payload: bytes, options: Any) -> Sample | PayloadError:
         """What came of the file. Raises DecodeWorkerLost. Of use no more once this is cancelled: kill it."""
-        self._reader = AnswerReader(type(preprocessor).__module__)
+        self._reader = AnswerReader(type(preprocessor).__module__, self._most_bytes)
         return await self._ask((preprocessor.packed, options, pickle.PickleBuffer(payload)))
 
     def kill(self) -> None:

@@ -127,7 +127,7 @@ class DecodePool:
 
     def _check_hope(self) -> None:
         """Whoever would wait for a worker that cannot be started is told so instead."""
-        if all(map(_is_vacant, self._free)) and self._starts.fault is not None:
+        if self._starts.fault is not None and all(map(_is_vacant, self._free)):
             self.check()
 
     def _fill(self) -> None:
@@ -163,8 +163,10 @@ class DecodePool:
     async def _take(self) -> DecodeLink | None:
         """One with a worker, if there is any; the one that was used last."""
         await self._places.acquire()
-        rooms = range(len(self._free))
-        return self._free.pop(next((place for place in reversed(rooms) if not _is_vacant(self._free[place])), -1))
+        for place in range(len(self._free) - 1, -1, -1):
+            if not _is_vacant(self._free[place]):
+                return self._free.pop(place)
+        return self._free.pop()
 
     def _give_back(self, room: DecodeLink | None) -> None:
         self._free.append(room)

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.priority import Priority
@@ -13,7 +12,7 @@ from service.priority_share import PriorityShare
 QUICK_S = 0.05  # what is expected to take longer has no business on an express slot
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Claim:
     """Somebody's work. cost_s: how long it is expected to take; 0: nobody knows. turn: whether it is let in on an
     express slot, once it is; None where it need not wait.
@@ -38,30 +37,31 @@ class Slots:
 
     def __init__(self, count: int, express: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._free = {False: count, True: express}
-        self._clock = clock
+        self.clock = clock
         self._queues: dict[Priority, dict[str, deque[Claim]]] = {priority: {} for priority in Priority}
         self._share = PriorityShare()
-        self._held: Counter[str] = Counter()
+        self._held: defaultdict[str, int] = defaultdict(int)
 
-    @asynccontextmanager
-    async def hold(self, priority: Priority, claimant: str = "", cost_s: float = 0.0) -> AsyncIterator[bool]:
+    def hold(self, priority: Priority, claimant: str = "", cost_s: float = 0.0) -> "Hold":
         """Wait for a slot, and keep it inside the block, which is told whether it is an express one. cost_s: how long
         that is expected to be."""
-        claim = Claim(claimant, priority, cost_s)
-        express = await self._acquire(claim)
-        started = self._clock()
-        try:
-            yield express
-        finally:
-            self._settle(claim, self._clock() - started)
-            self._release(claim, express)
+        return Hold(self, Claim(claimant, priority, cost_s))
 
-    async def _acquire(self, claim: Claim) -> bool:
-        """Whether it is an express slot."""
+    async def enter(self, claim: Claim) -> bool:
+        """Wait for a slot. Whether it is an express one."""
         for express in (False, True):
             if self._free[express] and self._may_have(claim, express):
                 self._take(claim, express)
                 return express
+        return await self._wait(claim)
+
+    def leave(self, claim: Claim, express: bool, seconds: float) -> None:
+        """Give the slot back that was kept for so long."""
+        if claim.turn is not None:
+            self._share.settle(claim.priority, claim.claimant, seconds - claim.cost_s)
+        self._release(claim, express)
+
+    async def _wait(self, claim: Claim) -> bool:
         claim.turn = asyncio.get_running_loop().create_future()
         queues = self._queues[claim.priority]
         queues.setdefault(claim.claimant, deque()).append(claim)
@@ -90,8 +90,9 @@ class Slots:
         if not self._held[claim.claimant]:
             del self._held[claim.claimant]
         self._free[express] += 1
-        for kind in self._free:
-            self._hand_over(kind)
+        if any(self._queues.values()):
+            for kind in self._free:
+                self._hand_over(kind)
 
     def _hand_over(self, express: bool) -> None:
         while self._free[express] and (heir := self._next(express)) is not None:
@@ -107,8 +108,6 @@ class Slots:
 
     def _next(self, express: bool) -> Claim | None:
         """Of those at the heads of the queues; it is charged for its turn."""
-        if not any(self._queues.values()):
-            return None
         choice = self._share.next({priority: self._costs(priority, express) for priority in Priority})
         if choice is None:
             return None
@@ -119,7 +118,19 @@ class Slots:
         heads = {claimant: queue[0] for claimant, queue in self._queues[priority].items()}
         return {claimant: claim.cost_s for claimant, claim in heads.items() if self._may_have(claim, express)}
 
-    def _settle(self, claim: Claim, seconds: float) -> None:
-        """It took so long in truth."""
-        if claim.turn is not None:
-            self._share.settle(claim.priority, claim.claimant, seconds - claim.cost_s)
+
+class Hold:
+    """A slot for as long as a block lasts."""
+
+    __slots__ = ("_claim", "_express", "_slots", "_started")
+
+    def __init__(self, slots: Slots, claim: Claim) -> None:
+        self._slots, self._claim = slots, claim
+
+    async def __aenter__(self) -> bool:
+        self._express = await self._slots.enter(self._claim)
+        self._started = self._slots.clock()
+        return self._express
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._slots.leave(self._claim, self._express, self._slots.clock() - self._started)

@@ -67,20 +67,22 @@ class Arena:
 
     def lay(self, *parts: Buffer) -> None:
         """Copy bytes over what was there, one after the other."""
-        size = sum(len(part) for part in parts)
+        size = sum(map(len, parts))
         self._grow(size)
         self._follow(size)
         offset = 0
         for part in parts:
-            self._map[offset : offset + len(part)] = part
-            offset += len(part)
+            end = offset + len(part)
+            self._map[offset:end] = part
+            offset = end
 
     def part(self, offset: int, size: int) -> memoryview:
         """So many bytes of what was laid there, until the writer's next turn. Raises ValueError where it has fewer."""
-        self._follow(offset + size)
-        if offset + size > len(self._map):
+        end = offset + size
+        self._follow(end)
+        if end > len(self._map):
             raise ValueError(f"{size} bytes at {offset} were told of, and there are {len(self._map)} in all")
-        return memoryview(self._map)[offset : offset + size]
+        return memoryview(self._map)[offset:end]
 
     def trim(self, kept: int) -> None:
         """Give back what lies behind so many bytes, a multiple of a page, where the system knows how to."""

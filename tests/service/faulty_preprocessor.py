@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -13,6 +13,9 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from preprocessors.base import Preprocessor, Sample, TooLarge
+from service import decode_worker
+from service.engine.arena import Arena
+from service.parcel import NOTICE
 
 
 class Unportable(Exception):
@@ -38,6 +41,22 @@ def allocate() -> Sample:
     return Sample((np.ones(20 << 30, np.uint8)[:1],))
 
 
+def tell(sizes: Sequence[int]) -> Callable[[], NoReturn]:
+    """Of parts of such sizes, in place of the refusal."""
+
+    def fault() -> NoReturn:
+        decode_worker.packed = lambda arena, item: told(arena, sizes)  # type: ignore[attr-defined]
+        refuse()
+
+    return fault
+
+
+def told(outbox: Arena, sizes: Sequence[int]) -> bytes:
+    os.ftruncate(outbox.fd, 1 << 33)
+    outbox.lay(b"".join(map(NOTICE.pack, sizes)))
+    return NOTICE.pack(len(sizes))
+
+
 def spin() -> int:
     return sum(itertools.repeat(0))  # never returns to the interpreter, so no Python signal handler runs
 
@@ -53,6 +72,8 @@ FAULTS: dict[bytes, Callable[[], Any]] = {
     b"unportable": raise_unportable,
     b"chatter": lambda: os.write(2, b"as a library in C says it"),
     b"quit": lambda: sys.exit(0),
+    b"many parts": tell([0] * 1_000_000),
+    b"large parts": tell([1 << 30, 1 << 30]),
     b"smuggle": lambda: os.system,
     b"": lambda: None,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy._core import multiarray
 
 from preprocessors.base import PayloadError, Sample, TooLarge, UndecodableInput
 from service.answer_reader import AnswerReader
@@ -76,6 +77,7 @@ def test_nothing_that_is_sent_is_run(tmp_path: Path) -> None:
         ("preprocessors.base", "Preprocessor"),
         ("preprocessors_of_others", "Sample"),
         ("numpy", "load"),
+        ("numpy", "empty"),
         ("service.decode_worker", "WarmUp"),
     ],
 )
@@ -85,9 +87,36 @@ def test_nothing_but_data_can_be_named(module: str, name: str) -> None:
         AnswerReader("preprocessors.image").read(pickled)
 
 
+def test_no_array_is_made_of_what_this_process_had_in_memory() -> None:
+    for array in (Deadlines(np.ndarray, (1000,)), Deadlines(np.ndarray, (1000,), np.dtype("u1"), b"a" * 1000, 0, (0,))):
+        with pytest.raises(TypeError):
+            read(Sample((array,)))  # type: ignore[arg-type]
+    unfilled = Deadlines(multiarray._reconstruct, np.ndarray, (1000,), b"b")
+    assert read(Sample((unfilled,))).array.nbytes == 0  # type: ignore[arg-type]
+
+
+def test_views_that_take_more_memory_than_a_worker_has_are_refused() -> None:
+    view = np.zeros(1000, np.uint8)
+    sample = Sample((view,) * 3)  # one array, three times
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = pickle.dumps(sample, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
+    assert len(buffers) == 1
+    assert AnswerReader(most_bytes=3000).read(pickled, buffers) is not None
+    with pytest.raises(pickle.UnpicklingError, match="sent 3000 bytes, and has memory for 2999"):
+        AnswerReader(most_bytes=2999).read(pickled, buffers)
+
+
 @pytest.mark.parametrize(
     "item",
-    ["text", (1, 2), Sample(("no array",)), Sample([np.zeros(1)]), Sample((np.array([None]),))],  # type: ignore[arg-type]
+    [
+        "text",
+        (1, 2),
+        Sample(("no array",)),  # type: ignore[arg-type]
+        Sample([np.zeros(1)]),  # type: ignore[arg-type]
+        Sample((np.array([None]),)),
+        Sample((np.array(["text"]),)),
+        Sample((np.zeros(1, [("named", "f4")]),)),
+    ],
 )
 def test_what_is_no_sample_and_no_refusal_is_not_passed_on(item: Any) -> None:
     with pytest.raises(pickle.UnpicklingError, match="expected a Sample"):

@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -50,5 +52,78 @@ def test_what_is_done_in_time_is_not_held_up() -> None:
         assert not timeout.expired()
         await asyncio.sleep(9)
 
+    virtually(scenario())
+
+
+def virtually(scenario: Coroutine[Any, Any, None]) -> None:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        runner.run(scenario())
+        runner.run(scenario)
+
+
+def test_a_caller_that_is_cancelled_is_not_told_that_its_time_is_over() -> None:
+    async def limited() -> None:
+        async with CpuTimeout(None, 10.0) as timeout:
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                assert not timeout.expired()
+
+    async def scenario() -> None:
+        task = asyncio.create_task(limited())
+        await asyncio.sleep(9)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    virtually(scenario())
+
+
+def test_a_caller_that_is_cancelled_at_the_moment_its_time_is_over_is_cancelled() -> None:
+    async def limited() -> None:
+        async with CpuTimeout(None, 10.0):
+            await asyncio.sleep(1000)
+
+    async def scenario() -> None:
+        task = asyncio.create_task(limited())
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_at(1010.0, task.cancel)  # behind the end of its time, and before it hears of it
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    virtually(scenario())
+
+
+async def fail_in_the_end() -> None:
+    async with CpuTimeout(None, 10.0):
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            raise ZeroDivisionError from None
+
+
+def test_a_task_is_as_it_was_when_its_time_is_over() -> None:
+    async def scenario() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with pytest.raises(TimeoutError):
+            async with CpuTimeout(None, 10.0):
+                await asyncio.sleep(1000)
+        assert task.cancelling() == 0
+        await asyncio.sleep(1)  # it can wait for other things
+        with pytest.raises(ZeroDivisionError):
+            await fail_in_the_end()
+        assert task.cancelling() == 0
+
+    virtually(scenario())
+
+
+@pytest.mark.parametrize(("outer_s", "inner_s", "inner_expires"), [(5, 10, False), (10, 5, True)])
+def test_one_inside_another_limit_answers_for_its_own(outer_s: float, inner_s: float, inner_expires: bool) -> None:
+    async def scenario() -> None:
+        outer, inner = asyncio.timeout(outer_s), CpuTimeout(None, inner_s)
+        with pytest.raises(TimeoutError):
+            async with outer, inner:
+                await asyncio.sleep(1000)
+        assert (outer.expired(), inner.expired()) == (not inner_expires, inner_expires)
+
+    virtually(scenario())

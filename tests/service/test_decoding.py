@@ -125,6 +125,8 @@ def test_every_worker_rehearses_before_the_first_file(
         (b"unportable", UndecodableInput, "undecodable_input", "Unportable"),
         (b"quit", UndecodableInput, "undecodable_input", "SystemExit"),
         (b"smuggle", UndecodableInput, "undecodable_input", "crashed on this file"),
+        (b"many parts", UndecodableInput, "undecodable_input", "crashed on this file"),
+        (b"large parts", UndecodableInput, "undecodable_input", "crashed on this file"),
         (b"allocate", TooLarge, "too_much_memory", "more memory"),
     ],
 )

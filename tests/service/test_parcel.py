@@ -1,5 +1,6 @@
 import os
 import pickle
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from preprocessors.base import Sample
 from service.answer_reader import AnswerReader
 from service.engine.arena import Arena
-from service.parcel import KEPT, NOTICE, packed, unpacked_answer, unpacked_order
+from service.parcel import KEPT, MOST_PARTS, NOTICE, packed, unpacked_answer, unpacked_order
 
 READER = AnswerReader()
 
@@ -74,5 +75,31 @@ def test_sizes_that_are_not_true_are_refused(ends: Ends) -> None:
     ends[0].lay((1 << 40).to_bytes(8, "little"))
     with pytest.raises(ValueError, match="there are"):
         unpacked_answer(ends[1], NOTICE.pack(1), READER)
+    ends[0].lay(b"")
     with pytest.raises(ValueError, match="there are"):
-        unpacked_answer(ends[1], NOTICE.pack(1 << 40), READER)
+        unpacked_order(ends[1], NOTICE.pack(1 << 40))
+
+
+@pytest.mark.parametrize("count", [0, MOST_PARTS + 1, 1 << 40, (1 << 64) - 1])
+def test_more_parts_than_an_answer_can_have_are_refused_before_their_sizes_are_read(ends: Ends, count: int) -> None:
+    with pytest.raises(pickle.UnpicklingError, match=f"told of {count} parts"):
+        unpacked_answer(ends[1], NOTICE.pack(count), READER)
+
+
+def test_an_answer_of_many_arrays_passes(ends: Ends) -> None:
+    sample = Sample(tuple(np.full(place % 3, place) for place in range(MOST_PARTS - 1)))
+    found = unpacked_answer(ends[1], packed(ends[0], sample), READER)
+    assert [view.tolist() for view in found.views] == [view.tolist() for view in sample.views]
+
+
+@pytest.mark.parametrize("sizes", [[1 << 30], [1 << 29, 1 << 29], [1 << 20] * MOST_PARTS])
+def test_more_bytes_than_a_worker_can_have_are_refused_before_they_are_copied(ends: Ends, sizes: list[int]) -> None:
+    os.ftruncate(ends[0].fd, 1 << 33)  # there is room for them, which costs nothing as long as it is empty
+    ends[0].lay(b"".join(size.to_bytes(8, "little") for size in sizes))
+    tracemalloc.start()
+    try:
+        with pytest.raises(pickle.UnpicklingError, match=f"sent {sum(sizes)} bytes, and has memory for {1 << 29}"):
+            unpacked_answer(ends[1], NOTICE.pack(len(sizes)), AnswerReader(most_bytes=1 << 29))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
